@@ -1,0 +1,8 @@
+#pragma once
+// Catch2 2.13 (Debian 12) and 3 both work through this header.
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+using Catch::Approx;
+#else
+#include <catch2/catch.hpp>
+#endif
