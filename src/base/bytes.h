@@ -21,28 +21,28 @@ class ByteWriter {
   template <class T>
     requires std::is_arithmetic_v<T> || std::is_enum_v<T>
   ByteWriter& put(T value) {
-    const auto* p = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), p, p + sizeof value);
-    return *this;
+    return append(&value, sizeof value);
   }
   ByteWriter& put(std::string_view text) {
     put(static_cast<std::uint32_t>(text.size()));
-    const auto* p = reinterpret_cast<const std::byte*>(text.data());
-    bytes_.insert(bytes_.end(), p, p + text.size());
-    return *this;
+    return append(text.data(), text.size());
   }
   template <class T>
     requires std::is_arithmetic_v<T>
   ByteWriter& put(const std::vector<T>& values) {
     put(static_cast<std::uint32_t>(values.size()));
-    const auto* p = reinterpret_cast<const std::byte*>(values.data());
-    bytes_.insert(bytes_.end(), p, p + values.size() * sizeof(T));
-    return *this;
+    return append(values.data(), values.size() * sizeof(T));
   }
   const std::vector<std::byte>& bytes() const { return bytes_; }
   std::vector<std::byte> take() { return std::move(bytes_); }
 
  private:
+  ByteWriter& append(const void* data, std::size_t size) {
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + size);
+    if (size) std::memcpy(bytes_.data() + before, data, size);
+    return *this;
+  }
   std::vector<std::byte> bytes_;
 };
 

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+#include "model/model_input.h"
+#include "text/tokenizer.h"
+
+namespace assize::engine {
+
+/// How tokens are chosen and when a generation ends.
+struct Sampling {
+  float temperature = 0.0f;
+  float top_p = 1.0f;
+  std::int32_t top_k = 0;
+  float repetition_penalty = 1.0f;
+  std::int32_t max_new_tokens = 512;
+  std::vector<std::int32_t> stop_ids;     ///< not part of the text
+  std::vector<std::string> stop_strings;  ///< kept in the text, which ends with it
+};
+
+/// One generation that is wanted. Calls with equal prompts share them: votes fork the KV cache of the prompt.
+struct Call {
+  std::uint64_t id = 0;  ///< chosen by the caller, unique among unfinished calls
+  std::shared_ptr<const model::ModelInput> input;
+  Sampling sampling;
+  std::uint64_t noise_stream = 0;
+  std::vector<std::int32_t> watch_ids;  ///< log-probabilities of these at the first generated position
+  std::int32_t top_logprobs = 0;        ///< K most likely ids at every step
+};
+
+enum class FinishReason : std::uint8_t {
+  stop,         ///< a stop token or stop string
+  length,       ///< max_new_tokens or the model's context reached: truncated
+  too_long,     ///< the prompt alone is longer than the context or the KV cache: failed, nothing generated
+  bad_numbers,  ///< NaN or infinity in the logits: failed
+  error,        ///< failed for the reason in `error`
+};
+
+/// What came of a Call.
+struct Generation {
+  std::uint64_t id = 0;
+  std::vector<std::int32_t> ids;  ///< generated, with the stop token if there was one
+  std::string text;               ///< without stop token; UTF-8 (invalid bytes as U+FFFD)
+  FinishReason finish = FinishReason::stop;
+  std::string error;
+  double sum_logprob = 0;
+  std::vector<float> watch_logprobs;
+  std::vector<std::vector<backend::TokenLogprob>> top_logprobs;
+  std::int32_t prompt_tokens = 0;
+  std::int32_t prefilled_tokens = 0;  ///< prompt tokens computed for this call (0 when all were shared)
+};
+
+/// Limits and switches. None of them changes a single bit of a Generation.
+struct EngineSettings {
+  std::int32_t step_rows = 512;  ///< rows of one step (chunked prefill and decode mixed)
+  std::int32_t slots = 64;       ///< sequences decoding at the same time
+  std::int32_t kv_blocks = 0;
+  bool prefix_sharing = true;
+  bool fork = true;
+  bool grouped_attention = true;
+  bool encoder_cache = true;
+};
+
+/// Counters since the start.
+struct EngineCounters {
+  std::uint64_t steps = 0;
+  std::uint64_t prompt_tokens_asked = 0;
+  std::uint64_t prompt_tokens_computed = 0;
+  std::uint64_t output_tokens = 0;
+  std::uint64_t images_encoded = 0;
+  std::uint64_t images_asked = 0;
+  std::uint64_t evictions = 0;  ///< generations started again because memory ran out
+  std::int32_t kv_blocks_high_water = 0;
+};
+
+/// Continuous batching over prompt groups. Deterministic: what it does depends on the calls and their order
+/// only, so the ranks of a tensor-parallel group run equal engines in step.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual void submit(std::vector<Call> calls) = 0;
+  /// Forgets a call that has not finished; no Generation comes of it.
+  virtual void cancel(std::uint64_t id) = 0;
+  /// Runs one step and appends what finished in it. Returns false when nothing was left to do.
+  virtual bool step(std::vector<Generation>& finished) = 0;
+  virtual std::size_t unfinished() const = 0;
+  virtual const EngineCounters& counters() const = 0;
+};
+
+/// `model` and `tokenizer` must outlive the engine.
+std::unique_ptr<Engine> make_engine(model::Model& model, const text::Tokenizer& tokenizer,
+                                    const EngineSettings& settings);
+
+}  // namespace assize::engine
