@@ -1,0 +1,216 @@
+#include "job/job_spec.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "job/paths.h"
+#include "job/reader.h"
+#include "job/tree.h"
+
+namespace assize::job {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// `judge: FILE` is replaced by the contents of that file; paths in it are made absolute against it.
+void inline_judge(Tree& job, const fs::path& job_file) {
+  for (auto& [key, value] : job.entries) {
+    if (key != "judge") continue;
+    fs::path file = job_file;
+    if (value.kind == Tree::Kind::scalar) {
+      file = resolve(value.scalar, job_file);
+      if (fs::is_directory(file)) {
+        Tree path = value;
+        path.scalar = file.string();
+        value = Tree{Tree::Kind::map, "", {}, {{"path", path}}, {path.place}, path.place};
+        return;
+      }
+      if (!fs::exists(file)) {
+        throw base::Error(fmt::format("{}: judge '{}' does not exist (looked beside the job and in {})",
+                                      value.place.text(), value.scalar, share_folder().string()));
+      }
+      value = read_yaml(file);
+    }
+    for (auto& [name, entry] : value.entries) {
+      if ((name == "path" || name == "fake") && entry.kind == Tree::Kind::scalar) {
+        entry.scalar = resolve(entry.scalar, file).string();
+      }
+    }
+  }
+}
+
+void read_image_size(MapReader& reader, JudgeSpec& judge, Problems& problems) {
+  std::string text = "native";
+  reader.get("image_size", text);
+  if (text == "native") return;
+  const auto x = text.find('x');
+  int width = 0, height = 0;
+  const bool good = x != std::string::npos &&
+                    std::from_chars(text.data(), text.data() + x, width).ptr == text.data() + x &&
+                    std::from_chars(text.data() + x + 1, text.data() + text.size(), height).ptr == text.data() + text.size() &&
+                    width > 0 && height > 0 && width <= 16384 && height <= 16384;
+  if (!good) {
+    problems.add(reader.place("image_size"),
+                 fmt::format("'judge.image_size' is '{}', it must be 'native' or WIDTHxHEIGHT in pixels, such as 448x448", text));
+    return;
+  }
+  judge.image_width_px = width;
+  judge.image_height_px = height;
+}
+
+void read_judge(const Tree* tree, const Place& parent, JudgeSpec& judge, Problems& problems) {
+  MapReader reader(tree, parent, "judge", problems);
+  std::string path, fake;
+  reader.get("id", judge.id);
+  reader.get("path", path);
+  reader.get("fake", fake);
+  reader.get("chat", judge.chat,
+             {{"auto", ChatFormat::automatic}, {"chatml", ChatFormat::chatml}, {"llama3", ChatFormat::llama3}});
+  int slow = 0;
+  reader.get("image_processor", slow, {{"auto", 0}, {"slow", 1}});
+  judge.slow_image_processor = slow == 1;
+  read_image_size(reader, judge, problems);
+  reader.finish();
+  if (path.empty() == fake.empty()) {
+    problems.add(tree ? tree->place : parent,
+                 "'judge' needs either 'path' (a checkpoint folder) or 'fake' (a table of answers)");
+    return;
+  }
+  judge.path = path;
+  judge.fake = fake;
+  const fs::path& named = path.empty() ? judge.fake : judge.path;
+  if (!fs::exists(named)) {
+    problems.add(reader.place(path.empty() ? "fake" : "path"),
+                 fmt::format("judge '{}' does not exist; give the folder with --set judge.path=FOLDER{}", named.string(),
+                             named.string().find("smollm2") != std::string::npos
+                                 ? " or make it with tools/get-model smollm2-135m" : ""));
+  }
+  if (judge.id.empty()) judge.id = named.stem().string();
+}
+
+void read_suites(const Tree* tree, const Place& parent, const fs::path& file, JobSpec& job, Problems& problems) {
+  if (!tree) {
+    problems.add(parent, "'suites' is missing: name at least one suite folder or suite.yaml");
+    return;
+  }
+  std::vector<const Tree*> names;
+  if (tree->kind == Tree::Kind::sequence) {
+    for (const Tree& item : tree->items) names.push_back(&item);
+  } else {
+    names.push_back(tree);
+  }
+  if (names.empty()) problems.add(tree->place, "'suites' is empty: name at least one suite");
+  for (const Tree* name : names) {
+    if (name->kind != Tree::Kind::scalar) {
+      problems.add(name->place, "a suite must be the path of a folder or a suite.yaml");
+      continue;
+    }
+    fs::path path = resolve(name->scalar, file);
+    if (fs::is_directory(path)) path /= "suite.yaml";
+    if (!fs::exists(path)) {
+      problems.add(name->place, fmt::format("suite '{}' does not exist (looked for {})", name->scalar, path.string()));
+      continue;
+    }
+    job.suites.push_back(path);
+  }
+}
+
+void read_limits(MapReader reader, Limits& limits, Problems& problems) {
+  std::string samples = "all";
+  reader.get("samples", samples);
+  if (samples != "all") {
+    const char* end = samples.data() + samples.size();
+    if (std::from_chars(samples.data(), end, limits.samples).ptr != end || limits.samples < 1) {
+      problems.add(reader.place("samples"),
+                   fmt::format("'limits.samples' is '{}', it must be 'all' or a whole number from 1", samples));
+    }
+  }
+  reader.get("failure_rate", limits.failure_rate, 0, 1);
+  reader.get("drain_seconds", limits.drain_seconds, 0, 86400);
+  reader.finish();
+}
+
+}  // namespace
+
+JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings) {
+  Tree tree = read_yaml(file);
+  if (tree.kind != Tree::Kind::map) throw base::Error(file.string() + ":1:1: a job is a map of keys; see assize run --help");
+  // Twice: a setting may name the judge file, and may change a value inside it.
+  for (const auto& setting : settings) {
+    if (setting.rfind("judge=", 0) == 0) apply_setting(tree, setting);
+  }
+  inline_judge(tree, file);
+  for (const auto& setting : settings) {
+    if (setting.rfind("judge=", 0) != 0) apply_setting(tree, setting);
+  }
+
+  Problems problems;
+  JobSpec job;
+  MapReader reader(&tree, tree.place, "", problems);
+  reader.get("kind", job.kind, {{"evaluate", Kind::evaluate}});
+  reader.require("kind");
+  read_judge(reader.take("judge"), tree.place, job.judge, problems);
+  read_suites(reader.take("suites"), tree.place, file, job, problems);
+
+  MapReader judging(reader.take("judging"), tree.place, "judging", problems);
+  judging.get("votes", job.judging.votes, 1, 1000);
+  judging.get("orders", job.judging.orders, {{"both", Orders::both}, {"as_given", Orders::as_given}});
+  judging.get("seed", job.judging.seed);
+  judging.get("reading", job.judging.reading, {{"generate", Reading::generate}, {"likelihood", Reading::likelihood}});
+  judging.get("on_unreadable", job.judging.on_unreadable,
+              {{"exclude", OnUnreadable::exclude}, {"wrong", OnUnreadable::wrong}, {"tie", OnUnreadable::tie}});
+  judging.get("parser", job.judging.parser, {{"strict", Parser::strict}, {"repo", Parser::repo}});
+  judging.finish();
+  if (job.judging.reading == Reading::likelihood && job.judging.votes > 1) {
+    problems.add(judging.place("votes"), "'judging.votes' must be 1 with 'reading: likelihood': every vote would be the same");
+  }
+
+  MapReader sampling(reader.take("sampling"), tree.place, "sampling", problems);
+  sampling.get("temperature", job.sampling.temperature, 0, 10);
+  sampling.get("top_p", job.sampling.top_p, 1e-6, 1);
+  sampling.get("top_k", job.sampling.top_k, 0, 1 << 20);
+  sampling.get("repetition_penalty", job.sampling.repetition_penalty, 0.01, 100);
+  sampling.get("max_new_tokens", job.sampling.max_new_tokens, 1, 1 << 20);
+  sampling.finish();
+  if (job.judging.reading == Reading::generate && job.judging.votes > 1 && job.sampling.temperature == 0) {
+    problems.add(sampling.place("temperature"),
+                 "'sampling.temperature' is 0 with several votes: every vote would be the same; set judging.votes to 1");
+  }
+
+  int numerics = 0;
+  reader.get("numerics", numerics, {{"auto", 0}, {"f32", 1}});
+
+  MapReader parallel(reader.take("parallel"), tree.place, "parallel", problems);
+  parallel.get("device", job.parallel.device, {{"auto", Device::automatic}, {"cpu", Device::cpu}});
+  parallel.get("tensor_parallel", job.parallel.tensor_parallel, {{"1", 1}, {"2", 2}, {"4", 4}});
+  parallel.get("threads", job.parallel.threads, 0, 4096);
+  parallel.get("instruction_set", job.parallel.instruction_set,
+               {{"auto", std::string()}, {"avx2", std::string("avx2")}, {"avx512", std::string("avx512")}});
+  parallel.finish();
+
+  MapReader engine(reader.take("engine"), tree.place, "engine", problems);
+  engine.get("step_rows", job.engine.step_rows, 1, 1 << 16);
+  engine.get("slots", job.engine.slots, 1, 1 << 14);
+  engine.get("kv_memory_gib", job.engine.kv_memory_gib, 0, 1e5);
+  engine.get("prefix_sharing", job.engine.prefix_sharing);
+  engine.get("fork", job.engine.fork);
+  engine.get("grouped_attention", job.engine.grouped_attention);
+  engine.get("encoder_cache", job.engine.encoder_cache);
+  engine.finish();
+
+  read_limits(MapReader(reader.take("limits"), tree.place, "limits", problems), job.limits, problems);
+
+  std::string output;
+  reader.get("output", output);
+  reader.require("output");
+  job.output = output;
+  reader.finish();
+  problems.raise();
+  job.resolved_yaml = to_yaml(tree);
+  return job;
+}
+
+}  // namespace assize::job

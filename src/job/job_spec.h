@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace assize::job {
+
+enum class Kind { evaluate };
+
+/// How a prompt's chat text is written.
+enum class ChatFormat { automatic, chatml, llama3 };
+
+/// A judge: a checkpoint folder in Hugging Face layout, or a table of answers (tests, dry runs).
+struct JudgeSpec {
+  std::string id;               ///< part of every call key; default: name of the folder or table
+  std::filesystem::path path;   ///< checkpoint folder; empty for a fake
+  std::filesystem::path fake;   ///< YAML table of answers
+  ChatFormat chat = ChatFormat::automatic;
+  bool slow_image_processor = false;  ///< `image_processor: slow`: Pillow resize though the folder asks for the fast one
+  int image_width_px = 0;       ///< fixed size before the processor (0: native)
+  int image_height_px = 0;
+};
+
+/// Orders in which candidates are shown.
+enum class Orders { as_given, both };
+
+/// How a verdict is had from the judge.
+enum class Reading {
+  generate,    ///< think, then answer: the text is read
+  likelihood,  ///< probabilities of the labels after a prefilled answer
+};
+
+/// What happens with an unreadable verdict.
+enum class OnUnreadable { exclude, wrong, tie };
+
+/// Which rules read a verdict (spec: strict is ours, repo follows the published scripts).
+enum class Parser { strict, repo };
+
+struct Judging {
+  int votes = 1;
+  Orders orders = Orders::both;
+  std::uint64_t seed = 0;
+  Reading reading = Reading::generate;
+  OnUnreadable on_unreadable = OnUnreadable::exclude;
+  Parser parser = Parser::strict;
+};
+
+struct SamplingSpec {
+  double temperature = 0.6;
+  double top_p = 0.95;
+  int top_k = 0;                   ///< 0 = off
+  double repetition_penalty = 1;   ///< 1 = off
+  int max_new_tokens = 4096;
+};
+
+enum class Device { automatic, cpu };
+
+struct Parallel {
+  Device device = Device::automatic;
+  int tensor_parallel = 1;
+  int threads = 0;                 ///< of one rank; 0 = the node's cores shared by its ranks
+  std::string instruction_set;     ///< "", "avx2" or "avx512"
+};
+
+/// Limits of the engine of one group; none changes a verdict.
+struct EngineSpec {
+  int step_rows = 512;
+  int slots = 64;
+  double kv_memory_gib = 0;        ///< 0 = automatic
+  bool prefix_sharing = true;
+  bool fork = true;
+  bool grouped_attention = true;
+  bool encoder_cache = true;
+};
+
+struct Limits {
+  int samples = 0;                 ///< 0 = all
+  double failure_rate = 0.01;      ///< share of failed calls above which the run exits with 3
+  int drain_seconds = 60;          ///< after the first stop signal
+};
+
+/// A whole job, resolved and checked.
+struct JobSpec {
+  Kind kind = Kind::evaluate;
+  JudgeSpec judge;
+  std::vector<std::filesystem::path> suites;  ///< suite.yaml files
+  Judging judging;
+  SamplingSpec sampling;
+  Parallel parallel;
+  EngineSpec engine;
+  Limits limits;
+  std::filesystem::path output;
+  std::string resolved_yaml;  ///< the job with judge file and settings worked in
+};
+
+/// Reads a job file, works in `settings` ("a.b=value") and the judge file it names, and checks everything that
+/// can be checked without opening data. Throws one Error with all problems, each with its place.
+JobSpec load_job(const std::filesystem::path& file, const std::vector<std::string>& settings);
+
+}  // namespace assize::job

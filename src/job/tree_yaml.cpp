@@ -1,0 +1,102 @@
+#include <yaml-cpp/yaml.h>
+
+#include "base/error.h"
+#include "job/tree.h"
+
+namespace assize::job {
+
+namespace {
+
+Place place_of(const YAML::Mark& mark, const std::string& file) { return {file, mark.line + 1, mark.column + 1}; }
+
+Tree convert(const YAML::Node& node, const std::string& file, int depth) {
+  Tree tree;
+  tree.place = place_of(node.Mark(), file);
+  if (depth > 64) throw base::Error(tree.place.text() + ": nested deeper than 64 levels");
+  switch (node.Type()) {
+    case YAML::NodeType::Undefined:
+    case YAML::NodeType::Null:
+      return tree;
+    case YAML::NodeType::Scalar:
+      tree.kind = Tree::Kind::scalar;
+      tree.scalar = node.Scalar();
+      return tree;
+    case YAML::NodeType::Sequence:
+      tree.kind = Tree::Kind::sequence;
+      for (const auto& item : node) tree.items.push_back(convert(item, file, depth + 1));
+      return tree;
+    case YAML::NodeType::Map:
+      tree.kind = Tree::Kind::map;
+      for (const auto& entry : node) {
+        const Place key_place = place_of(entry.first.Mark(), file);
+        if (!entry.first.IsScalar()) throw base::Error(key_place.text() + ": a key must be a plain word");
+        if (tree.find(entry.first.Scalar())) {
+          throw base::Error(key_place.text() + ": '" + entry.first.Scalar() + "' stands here twice");
+        }
+        tree.entries.emplace_back(entry.first.Scalar(), convert(entry.second, file, depth + 1));
+        tree.key_places.push_back(key_place);
+      }
+      return tree;
+  }
+  return tree;
+}
+
+void emit(YAML::Emitter& out, const Tree& tree) {
+  switch (tree.kind) {
+    case Tree::Kind::null: out << YAML::Null; return;
+    case Tree::Kind::scalar: out << tree.scalar; return;
+    case Tree::Kind::sequence:
+      out << YAML::BeginSeq;
+      for (const Tree& item : tree.items) emit(out, item);
+      out << YAML::EndSeq;
+      return;
+    case Tree::Kind::map:
+      out << YAML::BeginMap;
+      for (const auto& [key, value] : tree.entries) {
+        out << YAML::Key << key << YAML::Value;
+        emit(out, value);
+      }
+      out << YAML::EndMap;
+      return;
+  }
+}
+
+// yaml-cpp shares the node of an anchor with its aliases, which makes small files of huge trees possible.
+void refuse_aliases(std::string_view text, const std::string& file) {
+  int line = 1, column = 1;
+  bool value_start = false;
+  for (std::size_t i = 0; i < text.size(); ++i, ++column) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line;
+      column = 0;
+      value_start = false;
+    } else if (c == '*' && value_start && i + 1 < text.size() && std::isalnum(static_cast<unsigned char>(text[i + 1]))) {
+      throw base::Error(file + ":" + std::to_string(line) + ":" + std::to_string(column) +
+                        ": YAML aliases are not supported; write the value again, or in quotes if it is text");
+    } else if (c == ':' || c == '-' || c == ',' || c == '[' || c == '{') {
+      value_start = true;
+    } else if (c != ' ') {
+      value_start = false;
+    }
+  }
+}
+
+}  // namespace
+
+Tree parse_yaml(std::string_view text, const std::string& file) {
+  try {
+    refuse_aliases(text, file);
+    return convert(YAML::Load(std::string(text)), file, 0);
+  } catch (const YAML::Exception& error) {
+    throw base::Error(place_of(error.mark, file).text() + ": broken YAML: " + error.msg);
+  }
+}
+
+std::string to_yaml(const Tree& tree) {
+  YAML::Emitter out;
+  emit(out, tree);
+  return std::string(out.c_str()) + "\n";
+}
+
+}  // namespace assize::job
