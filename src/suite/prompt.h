@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "suite/sample.h"
+#include "verdict/verdict.h"
+
+namespace assize::suite {
+
+/// A piece of a rendered prompt.
+struct PromptPart {
+  enum class Kind {
+    trusted,    ///< written by the prompt's author: special tokens are special
+    untrusted,  ///< from the data: never parsed as special tokens
+    image,      ///< `text` is the absolute path of a picture
+  };
+  Kind kind = Kind::trusted;
+  std::string text;
+};
+
+/// A rendered prompt before the chat format is applied.
+struct RenderedPrompt {
+  std::string system;             ///< trusted; empty: the chat format's default
+  std::vector<PromptPart> user;
+  std::string assistant_prefill;  ///< trusted: what the answer starts with
+};
+
+/// A prompt file (configs/prompts/*.yaml): versioned data with named placeholders:
+/// {question}, {image} (all pictures of the question), {candidate_N} (text of the N-th shown candidate),
+/// {candidate_N_image}. "{{" and "}}" are braces.
+struct PromptTemplate {
+  std::string id;
+  std::string system;
+  std::string user;
+  std::string prefill;               ///< `assistant:` optional start of the answer, such as "<think>"
+  verdict::ParserProfile profile;    ///< from `verdict:`
+  std::string repo_rule;             ///< `verdict.repo`: rule name for `parser: repo`, may be empty
+  // Likelihood reading, from `likelihood:`; empty labels: not possible with this prompt.
+  std::string likelihood_system;
+  std::string likelihood_user;
+  std::string likelihood_prefill;
+  std::vector<std::string> labels;
+  std::filesystem::path file;
+};
+
+/// Reads a prompt file strictly and checks its placeholders against the protocol (a placeholder for a candidate
+/// that is never shown, or none for one that is, is a problem). Throws Error with all problems.
+PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol protocol);
+
+/// Which wording is rendered.
+enum class Wording { generate, likelihood };
+
+/// Renders `sample` with its candidates in the order of `presentation`. Throws Error naming sample and
+/// placeholder when the sample lacks what the prompt shows.
+RenderedPrompt render(const PromptTemplate& prompt, Wording wording, const Sample& sample,
+                      std::span<const std::uint16_t> presentation);
+
+}  // namespace assize::suite

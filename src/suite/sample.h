@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace assize::suite {
+
+/// One answer to be judged: text, pictures (absolute paths), or both.
+struct Candidate {
+  std::string text;
+  std::vector<std::string> images;
+};
+
+/// One labelled item of a suite.
+struct Sample {
+  std::string id;                     ///< unique in the suite
+  std::string question;
+  std::vector<std::string> images;    ///< absolute paths
+  std::vector<Candidate> candidates;
+  /// People's label in the protocol's form: "A", "B", "tie"; "A>B" …; "CDAB"; a number as text for score.
+  /// Empty where there is none.
+  std::string human;
+  std::vector<std::pair<std::string, std::string>> annotators;  ///< further annotators: name, label
+  std::string group;                  ///< sub-data set; may be empty
+  std::string cluster;                ///< samples of one cluster are resampled together; default: the id
+  int line = 0;                       ///< in samples.jsonl, 1-based
+};
+
+}  // namespace assize::suite

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "suite/prompt.h"
+#include "suite/sample.h"
+#include "verdict/verdict.h"
+
+namespace assize::suite {
+
+/// A benchmark: labelled samples with the protocol and prompt by which they are judged.
+struct Suite {
+  std::string id;
+  std::string title;
+  std::string source;             ///< where the data come from
+  verdict::Protocol protocol = verdict::Protocol::pair;
+  bool ties_allowed = true;       ///< pair: people may call a tie
+  double low = 1, high = 5;       ///< score: range of people's scores
+  PromptTemplate prompt;
+  std::vector<Sample> samples;    ///< in file order
+  base::Hash128 hash;             ///< of suite.yaml, samples file and prompt
+  std::filesystem::path file;
+};
+
+/// Reads a suite.yaml and its samples file; `limit` > 0 keeps a seeded, nested subset of that many samples (in
+/// file order). Every problem of the files is reported, at most 20 of the samples file: broken JSON, duplicate
+/// id, missing picture file, label outside the protocol's set, wrong number of candidates, a count that
+/// differs from `count`. Picture paths must stay inside the suite's folder.
+Suite load_suite(const std::filesystem::path& file, int limit, std::uint64_t seed);
+
+/// The label in the protocol's canonical spelling; empty if it is not one ("a" -> "A", "TIE" -> "tie").
+std::string canonical_label(const std::string& label, verdict::Protocol protocol, int candidates, bool ties_allowed);
+
+}  // namespace assize::suite
