@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -74,7 +75,9 @@ struct AnswerPattern {
   std::string pattern;
   /// first: the first matches, one per answer wanted. last: the last ones. all: exactly as many as wanted.
   Take take = Take::all;
-  double scale = 1;  ///< numbers read are divided by it
+  /// Set: the answers are numbers, one per candidate, divided by it. Unset: the answer is a label or a choice
+  /// (score protocol: a number all the same).
+  std::optional<double> scale;
 };
 
 /// How texts are read. Defaults: strict, numbers from 1 to 10.
@@ -115,8 +118,8 @@ std::string_view name(Protocol protocol);
 /// The protocol of that name. Throws base::Error naming the valid words.
 Protocol protocol_named(std::string_view name);
 
-/// The presentation "as shown" of a string over A, B, …: label or choice with sides exchanged where the
-/// presentation exchanged them. Exposed for tests and for tables that hold shown verdicts.
-std::string unswap(std::string_view shown, Protocol protocol, std::span<const std::uint16_t> presentation);
+/// A choice about candidates as shown, turned into one about candidates: "A" is the first one shown, and so on.
+/// Ties stay; letters beyond the candidates stay.
+std::string unswap(std::string_view shown, std::span<const std::uint16_t> presentation);
 
 }  // namespace assize::verdict
