@@ -37,7 +37,9 @@ struct ModelConfig {
   std::int32_t head_dim = 0;
   float rms_epsilon = 0;
   bool qkv_bias = false;
+  bool output_bias = false;  ///< o_proj has a bias (Llama with attention_bias)
   bool tied_head = false;
+  std::int32_t weight_element_bytes = 2;  ///< of the stored weights, as `torch_dtype` or `dtype` says
   std::int32_t max_positions = 0;
   backend::Rope rope;
   VisionConfig vision;
