@@ -1,0 +1,34 @@
+#pragma once
+
+#include "results/digest_set.h"
+#include "results/journal.h"
+
+namespace assize::results {
+
+/// First frame of each segment.
+struct JournalHeader {
+  std::uint32_t version = kJournalVersion;
+  std::uint32_t segment = 0;
+  std::string identity;
+};
+std::vector<std::byte> to_bytes(const JournalHeader& header);
+
+/// Seed of the frames behind the header: another run's records never pass for this one's.
+std::uint64_t frame_seed(const std::string& identity);
+
+/// RUN/journal/000000, … in order. Throws Error when one is missing in between.
+std::vector<std::filesystem::path> list_segments(const std::filesystem::path& run_folder);
+std::filesystem::path segment_path(const std::filesystem::path& run_folder, std::uint32_t index);
+
+/// Where a writer has to go on.
+struct ScanEnd {
+  std::uint32_t segment = 0;
+  std::uint64_t position = 0;  ///< behind the last whole frame of that segment; 0: it has no header yet
+};
+
+/// The scan behind scan_journal and Journal: fills `calls`, hands each new judgement to `sink`.
+/// `expected_identity`: null to accept any; else another one is refused with the lines that differ.
+JournalSummary scan(const std::filesystem::path& run_folder, const std::string* expected_identity, DigestSet& calls,
+                    const JudgementSink& sink, ScanEnd& end);
+
+}  // namespace assize::results
