@@ -22,7 +22,8 @@ struct Image {
 
 /// What a picture file may cost at most; checked before memory for the pixels is taken.
 struct ImageLimits {
-  std::int64_t max_pixels = 89'478'485;              ///< where Pillow begins to warn of decompression bombs
+  std::int64_t max_pixels = 89'478'485;  ///< where Pillow begins to warn of decompression bombs
+  int max_side_px = 65'535;              ///< the most a JPEG can have; bounds the tables of the resize
   std::int64_t max_bytes = std::int64_t{256} << 20;  ///< of the file
 };
 
