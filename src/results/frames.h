@@ -39,6 +39,8 @@ class FrameReader {
     FrameType type;
     std::span<const std::byte> payload;  ///< valid until the next call
   };
+  /// The frame that begins at `offset`; false if there is no whole one.
+  bool frame_at(std::uint64_t offset, Frame& frame, std::uint64_t seed);
   /// The next whole frame, checked with `seed`. False at the end.
   bool next(Frame& frame, std::uint64_t seed);
 
@@ -48,7 +50,6 @@ class FrameReader {
 
  private:
   const std::byte* ensure(std::uint64_t offset, std::size_t bytes);
-  bool frame_at(std::uint64_t offset, Frame& frame, std::uint64_t seed);
 
   std::string name_;
   int fd_ = -1;

@@ -43,7 +43,10 @@ Journal::Journal(const std::filesystem::path& run_folder, const std::string& ide
   lock_ = std::make_unique<RunLock>(folder_, options_.lock_retry_seconds);
 
   ScanEnd end;
-  summary_ = scan(folder_, &identity_, calls_, existing, end);
+  const RecordSink each = [&](Judgement&& judgement, base::Hash128, RecordPlace) {
+    if (existing) existing(std::move(judgement));
+  };
+  summary_ = scan(folder_, &identity_, calls_, each, end);
   segment_ = end.segment;
   segment_size_ = end.position;
   try {

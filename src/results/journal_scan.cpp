@@ -118,7 +118,7 @@ std::vector<std::filesystem::path> list_segments(const std::filesystem::path& ru
 }
 
 JournalSummary scan(const std::filesystem::path& run_folder, const std::string* expected_identity, DigestSet& calls,
-                    const JudgementSink& sink, ScanEnd& end) {
+                    const RecordSink& sink, ScanEnd& end) {
   JournalSummary summary;
   const auto paths = list_segments(run_folder);
   for (std::size_t index = 0; index < paths.size(); ++index) {
@@ -160,12 +160,14 @@ JournalSummary scan(const std::filesystem::path& run_folder, const std::string* 
         summary.epoch = epoch;
       } else if (frame.type == FrameType::judgement) {
         Judgement judgement = read_judgement(frame.payload, file, reader.position());
-        if (!calls.insert(base::digest(judgement.key))) {
+        const base::Hash128 call = base::digest(judgement.key);
+        if (!calls.insert(call)) {
           ++summary.duplicates;
           continue;
         }
         ++summary.judgements;
-        if (sink) sink(std::move(judgement));
+        const std::uint64_t frame_bytes = kFrameHeaderBytes + frame.payload.size();
+        if (sink) sink(std::move(judgement), call, {end.segment, reader.position() - frame_bytes});
       }
     }
     summary.damaged_bytes += reader.damaged_bytes();
@@ -179,7 +181,10 @@ JournalSummary scan(const std::filesystem::path& run_folder, const std::string* 
 JournalSummary scan_journal(const std::filesystem::path& run_folder, const JudgementSink& sink) {
   DigestSet calls;
   ScanEnd end;
-  return scan(run_folder, nullptr, calls, sink, end);
+  const RecordSink each = [&](Judgement&& judgement, base::Hash128, RecordPlace) {
+    if (sink) sink(std::move(judgement));
+  };
+  return scan(run_folder, nullptr, calls, each, end);
 }
 
 }  // namespace assize::results

@@ -26,9 +26,16 @@ struct ScanEnd {
   std::uint64_t position = 0;  ///< behind the last whole frame of that segment; 0: it has no header yet
 };
 
-/// The scan behind scan_journal and Journal: fills `calls`, hands each new judgement to `sink`.
+/// Where a record stands.
+struct RecordPlace {
+  std::uint32_t segment = 0;
+  std::uint64_t offset = 0;  ///< of its frame
+};
+using RecordSink = std::function<void(Judgement&&, base::Hash128 call, RecordPlace)>;
+
+/// The scan behind scan_journal, Journal and JournalIndex: fills `calls`, hands each new judgement to `sink`.
 /// `expected_identity`: null to accept any; else another one is refused with the lines that differ.
 JournalSummary scan(const std::filesystem::path& run_folder, const std::string* expected_identity, DigestSet& calls,
-                    const JudgementSink& sink, ScanEnd& end);
+                    const RecordSink& sink, ScanEnd& end);
 
 }  // namespace assize::results

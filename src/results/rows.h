@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "results/judgement.h"
+#include "verdict/verdict.h"
+
+namespace assize::results {
+
+/// Row of /samples: what was asked, what people say, and the verdict over all calls of the sample.
+struct SampleRow {
+  std::string suite;
+  std::string id;
+  std::string group;     ///< sub-dataset, system, …; empty where the suite has none
+  std::string question;
+  std::string human_choice;  ///< as Verdict::choice; empty where people gave none
+  double human_value = 0;    ///< NaN where people gave no number
+  verdict::VerdictStatus status = verdict::VerdictStatus::unreadable;
+  std::string choice;
+  double value = 0;
+  std::vector<double> scores;  ///< one per candidate or empty
+  std::uint32_t votes = 0;       ///< that count
+  std::uint32_t unreadable = 0;  ///< unreadable, truncated or failed
+  double agreement = 0;        ///< share of the counted votes that say `choice`
+  std::uint8_t orders = 0;     ///< verdict::OrderAgreement
+};
+
+/// Row of /candidates.
+struct CandidateRow {
+  std::int64_t sample = 0;  ///< row of /samples
+  std::uint16_t index = 0;
+  std::string text;
+  std::string source;  ///< who wrote it; empty where unknown
+};
+
+/// Row of /judgements, and of /timing beside it.
+struct JudgementRow {
+  std::int64_t sample = 0;  ///< row of /samples
+  Judgement judgement;
+  verdict::Verdict verdict;
+};
+
+/// Row of /metrics.
+struct MetricRow {
+  std::string suite;
+  std::string group;  ///< empty: the whole suite
+  std::string name;
+  std::string rule;   ///< how ties and unreadable verdicts count
+  double value = 0;
+  double low = 0;     ///< interval; NaN where there is none
+  double high = 0;
+  std::int64_t n = 0;  ///< samples in it
+};
+
+/// Root attributes: what the file says about itself.
+struct FileInfo {
+  std::string code_version;
+  std::string created;     ///< UTC, ISO 8601
+  std::string job;         ///< resolved job text
+  std::string identity;    ///< what the generations depend on, "key: value" lines
+  std::string model_hash;  ///< hex
+  std::uint64_t seed = 0;
+  bool complete = false;   ///< every call of the job has a judgement
+};
+
+}  // namespace assize::results
