@@ -2,7 +2,9 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 
 #include "base/error.h"
@@ -107,7 +109,28 @@ bool is_word(char32_t c) {
   }
 }
 
-std::string nfc(std::string_view text) {
+namespace {
+
+// Combining marks (and U+11930, which composes) that Unicode has assigned since version 9. The reference's NFC
+// is that of Unicode 9, where these neither move nor compose.
+constexpr char32_t kLateMarks[][2] = {
+    {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},     {0xC3C, 0xC3C},
+    {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x1715, 0x1715},   {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},
+    {0xA82C, 0xA82C},   {0x10D24, 0x10D27}, {0x10EAB, 0x10EAC}, {0x10EFD, 0x10EFF}, {0x10F46, 0x10F50},
+    {0x10F82, 0x10F85}, {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x11839, 0x1183A},
+    {0x11930, 0x11930}, {0x1193D, 0x1193E}, {0x11943, 0x11943}, {0x119E0, 0x119E0}, {0x11A34, 0x11A34},
+    {0x11A47, 0x11A47}, {0x11A99, 0x11A99}, {0x11D42, 0x11D42}, {0x11D44, 0x11D45}, {0x11D97, 0x11D97},
+    {0x11F41, 0x11F42}, {0x16FF0, 0x16FF1}, {0x1E08F, 0x1E08F}, {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE},
+    {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF}};
+
+bool is_late_mark(char32_t c) {
+  if (c < kLateMarks[0][0]) return false;
+  return std::any_of(std::begin(kLateMarks), std::end(kLateMarks),
+                     [c](const auto& range) { return c >= range[0] && c <= range[1]; });
+}
+
+void append_nfc(std::string_view text, std::string& out) {
+  if (text.empty()) return;
   utf8proc_uint8_t* result = nullptr;
   const utf8proc_ssize_t size =
       utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
@@ -117,7 +140,26 @@ std::string nfc(std::string_view text) {
     throw base::Error(std::string("text cannot be normalised to NFC: ") + utf8proc_errmsg(size),
                       base::ErrorKind::failed);
   }
-  return std::string(reinterpret_cast<const char*>(result), static_cast<std::size_t>(size));
+  out.append(reinterpret_cast<const char*>(result), static_cast<std::size_t>(size));
+}
+
+}  // namespace
+
+std::string nfc(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  std::size_t begin = 0;  // of the stretch without late marks
+  for (std::size_t i = 0; i < text.size();) {
+    const Utf8Step step = decode_utf8(text.substr(i));
+    if (is_late_mark(step.code_point)) {
+      append_nfc(text.substr(begin, i - begin), out);
+      out += text.substr(i, step.bytes);
+      begin = i + step.bytes;
+    }
+    i += step.bytes;
+  }
+  append_nfc(text.substr(begin), out);
+  return out;
 }
 
 }  // namespace assize::text

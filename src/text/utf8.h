@@ -33,7 +33,8 @@ bool is_numeric(char32_t c);
 /// True for characters of words: letters, marks, decimal digits, letter numbers, connectors, joiners.
 bool is_word(char32_t c);
 
-/// NFC of valid UTF-8 text, by utf8proc.
+/// NFC of valid UTF-8 text, by utf8proc with the data of Unicode 9 as in the reference: later combining marks
+/// stay where they are.
 std::string nfc(std::string_view text);
 
 }  // namespace assize::text
