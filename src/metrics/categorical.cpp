@@ -52,10 +52,10 @@ Figure cohen_kappa(const Confusion& table) {
   return {(observed - expected) / (total - expected), nullptr};
 }
 
-MacroScores macro_scores(const Confusion& table) {
+MacroScores macro_scores(const Confusion& table, std::size_t averaged) {
   double precision = 0, recall = 0, f1 = 0;
   int present = 0;
-  for (std::size_t c = 0; c < table.classes; ++c) {
+  for (std::size_t c = 0; c < (averaged ? averaged : table.classes); ++c) {
     double row = 0, column = 0;
     for (std::size_t d = 0; d < table.classes; ++d) {
       row += table.at(c, d);

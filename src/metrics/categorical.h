@@ -29,12 +29,13 @@ Figure accuracy(const Confusion& table);
 /// sklearn.metrics.cohen_kappa_score.
 Figure cohen_kappa(const Confusion& table);
 
-/// Means over the classes that occur in truth or prediction; a class without predictions has precision 0, one
-/// without truth recall 0 (sklearn precision_recall_fscore_support, average="macro", zero_division=0).
+/// Means over those of the first `averaged` classes that occur in truth or prediction (0 = of all classes); a class
+/// without predictions has precision 0, one without truth recall 0 (sklearn precision_recall_fscore_support with
+/// average="macro", zero_division=0, labels=...).
 struct MacroScores {
   Figure precision, recall, f1;
 };
-MacroScores macro_scores(const Confusion& table);
+MacroScores macro_scores(const Confusion& table, std::size_t averaged = 0);
 
 /// Ratings of items by raters: for each item the number of raters who chose each class.
 struct RatingTable {
