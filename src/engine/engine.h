@@ -18,7 +18,7 @@ struct Sampling {
   std::int32_t top_k = 0;
   float repetition_penalty = 1.0f;
   std::int32_t max_new_tokens = 512;
-  std::vector<std::int32_t> stop_ids;     ///< not part of the text
+  std::vector<std::int32_t> stop_ids;     ///< all of them, the model's own too; not part of the text
   std::vector<std::string> stop_strings;  ///< kept in the text, which ends with it
 };
 
@@ -35,7 +35,7 @@ struct Call {
 enum class FinishReason : std::uint8_t {
   stop,         ///< a stop token or stop string
   length,       ///< max_new_tokens or the model's context reached: truncated
-  too_long,     ///< the prompt alone is longer than the context or the KV cache: failed, nothing generated
+  too_long,     ///< the prompt leaves no room for a token in the context or the KV cache: nothing generated
   bad_numbers,  ///< NaN or infinity in the logits: failed
   error,        ///< failed for the reason in `error`
 };
@@ -51,18 +51,21 @@ struct Generation {
   std::vector<float> watch_logprobs;
   std::vector<std::vector<backend::TokenLogprob>> top_logprobs;
   std::int32_t prompt_tokens = 0;
-  std::int32_t prefilled_tokens = 0;  ///< prompt tokens computed for this call (0 when all were shared)
+  std::int32_t prefilled_tokens = 0;  ///< prompt tokens computed for this call (1 when all were shared: the last
+                                      ///< one is every call's own); more than prompt_tokens after evictions
 };
 
 /// Limits and switches. None of them changes a single bit of a Generation.
 struct EngineSettings {
   std::int32_t step_rows = 512;  ///< rows of one step (chunked prefill and decode mixed)
   std::int32_t slots = 64;       ///< sequences decoding at the same time
-  std::int32_t kv_blocks = 0;
-  bool prefix_sharing = true;
-  bool fork = true;
-  bool grouped_attention = true;
-  bool encoder_cache = true;
+  std::int32_t kv_blocks = 0;       ///< as in model::ModelLimits
+  std::int32_t image_patches = 0;   ///< as in model::ModelLimits
+  std::int32_t embedding_rows = 0;  ///< as in model::ModelLimits
+  bool prefix_sharing = true;     ///< different prompts share what they have in common
+  bool fork = true;               ///< calls with equal prompts share them
+  bool grouped_attention = true;  ///< the backend is told which sequences read the same blocks
+  bool encoder_cache = true;      ///< a picture is encoded once for all calls that show it, else for each
 };
 
 /// Counters since the start.
@@ -82,6 +85,7 @@ struct EngineCounters {
 class Engine {
  public:
   virtual ~Engine() = default;
+  /// Takes calls in. What is wrong with a call becomes its Generation; only an id in use throws (logic_error).
   virtual void submit(std::vector<Call> calls) = 0;
   /// Forgets a call that has not finished; no Generation comes of it.
   virtual void cancel(std::uint64_t id) = 0;
@@ -91,7 +95,8 @@ class Engine {
   virtual const EngineCounters& counters() const = 0;
 };
 
-/// `model` and `tokenizer` must outlive the engine.
+/// `model` and `tokenizer` must outlive the engine. The model must have been loaded with limits at least as
+/// large as the settings (sample_rows as slots). Throws Error for settings that leave no room for one row.
 std::unique_ptr<Engine> make_engine(model::Model& model, const text::Tokenizer& tokenizer,
                                     const EngineSettings& settings);
 

@@ -244,12 +244,14 @@ double tiny_normal(std::string_view name, std::uint64_t index) {
   return static_cast<double>(total - 131070) / 37837.0;
 }
 
+std::string tiny_tokenizer_json() { return tokenizer().dump(); }
+
 void write_tiny_model(TinyKind kind, const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   write(folder / "config.json", config(kind).dump());
   const json generation = {{"eos_token_id", {tiny_im_end, tiny_end_of_text}}, {"repetition_penalty", 1.05}};
   write(folder / "generation_config.json", generation.dump());
-  write(folder / "tokenizer.json", tokenizer().dump());
+  write(folder / "tokenizer.json", tiny_tokenizer_json());
   if (kind == TinyKind::qwen2_5_vl) {
     const json preprocessor = {{"image_processor_type", "Qwen2VLImageProcessor"},
                                {"min_pixels", 3136},

@@ -39,6 +39,9 @@ double tiny_normal(std::string_view name, std::uint64_t index);
 /// kind, preprocessor_config.json. The files are the same bytes as those of tools/make-tiny-model.
 void write_tiny_model(TinyKind kind, const std::filesystem::path& folder);
 
+/// The tokenizer.json of every tiny judge.
+std::string tiny_tokenizer_json();
+
 /// A fresh temporary folder, removed with its contents at the end of scope.
 class TemporaryFolder {
  public:

@@ -1,0 +1,346 @@
+#include "engine/scheduler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace assize::engine {
+
+using backend::kBlockTokens;
+
+namespace {
+
+constexpr std::int32_t kFirstGuessTokens = 256;  // expected output before any generation has finished
+
+std::int32_t blocks_for(std::int64_t tokens) {
+  return static_cast<std::int32_t>((tokens + kBlockTokens - 1) / kBlockTokens);
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const EngineSettings& settings, std::int32_t max_positions, std::int32_t vocab_size)
+    : settings_(settings),
+      max_positions_(max_positions),
+      vocab_size_(vocab_size),
+      blocks_(settings.kv_blocks),
+      tree_(blocks_, {settings.prefix_sharing, settings.fork}),
+      encoder_cache_(settings.embedding_rows) {
+  const std::size_t sequences = std::min(settings.slots, settings.step_rows);
+  admitted_.reserve(sequences);
+  pieces_.reserve(sequences);
+  works_.reserve(sequences);
+  grouper_.reserve(sequences);
+}
+
+// ---- calls in and out ----
+
+void Scheduler::add(Sequence& sequence) {
+  sequence.state = SequenceState::waiting;
+  sequence.leaf = tree_.insert(sequence.call.input);
+  enqueue(sequence);
+  PrefixTree::count(sequence.leaf, 0, 1);
+  count_images(sequence, true);
+}
+
+void Scheduler::remove(Sequence& sequence) {
+  if (sequence.state == SequenceState::waiting) {
+    std::erase(sequence.leaf->queue, &sequence);
+    PrefixTree::count(sequence.leaf, 0, -1);
+  } else if (sequence.state != SequenceState::failed) {
+    dismiss(sequence);
+  }
+  if (sequence.images_counted) count_images(sequence, false);
+  if (alone_ == &sequence) alone_ = nullptr;
+  tree_.remove(sequence.leaf);
+  sequence.leaf = nullptr;
+}
+
+void Scheduler::enqueue(Sequence& sequence) {
+  auto& queue = sequence.leaf->queue;
+  queue.insert(std::upper_bound(queue.begin(), queue.end(), &sequence,
+                                [](const Sequence* a, const Sequence* b) { return a->order < b->order; }),
+               &sequence);
+}
+
+void Scheduler::dismiss(Sequence& sequence) {
+  for (std::size_t i = sequence.shared_blocks; i < sequence.table.size(); ++i) {
+    blocks_.release(sequence.table[i]);
+  }
+  sequence.table.clear();
+  sequence.shared_blocks = 0;
+  if (sequence.uses_leaf_tail) sequence.leaf->tail_in_use = false;
+  sequence.uses_leaf_tail = false;
+  std::erase(admitted_, &sequence);
+  PrefixTree::count(sequence.leaf, -1, 0);
+}
+
+void Scheduler::count_images(Sequence& sequence, bool wanted) {
+  for (const model::MediaSpan& span : sequence.call.input->media) {
+    const EncoderCache::Key key = picture_key(sequence, span);
+    wanted ? encoder_cache_.add_user(key) : encoder_cache_.remove_user(key);
+  }
+  sequence.images_counted = wanted;
+}
+
+EncoderCache::Key Scheduler::picture_key(const Sequence& sequence, const model::MediaSpan& span) const {
+  return {span.key, settings_.encoder_cache ? 0 : sequence.order + 1};
+}
+
+// ---- admission ----
+
+bool Scheduler::fits(std::int64_t tokens) const { return blocks_for(tokens) <= blocks_.total(); }
+
+std::int32_t Scheduler::max_tokens(const Sequence& sequence) const {
+  return static_cast<std::int32_t>(std::min<std::int64_t>(
+      max_positions_, std::int64_t{sequence.prompt_tokens()} + sequence.call.sampling.max_new_tokens));
+}
+
+void Scheduler::observe_length(std::int32_t generated_tokens) {
+  ++finished_;
+  finished_tokens_ += generated_tokens;
+}
+
+std::int32_t Scheduler::expected_tokens(const Sequence& sequence) const {
+  const std::uint64_t mean = finished_ ? finished_tokens_ / finished_ : kFirstGuessTokens;
+  const auto guess = static_cast<std::int32_t>(mean + mean / 4 + 1);
+  return std::min(sequence.call.sampling.max_new_tokens, std::max(guess, sequence.generated() + kBlockTokens));
+}
+
+std::int64_t Scheduler::missing_blocks(const Sequence& sequence, std::uint64_t mark) {
+  std::int64_t missing = 0;
+  for (PrefixNode* node = sequence.leaf; node->parent; node = node->parent) {
+    if (node->counted == mark) break;  // and so are its ancestors
+    node->counted = mark;
+    missing += PrefixTree::missing_blocks(*node);
+  }
+  const std::int32_t all =
+      blocks_for(std::min(max_tokens(sequence), sequence.prompt_tokens() + expected_tokens(sequence)));
+  const std::int32_t had = sequence.state == SequenceState::generating
+                               ? static_cast<std::int32_t>(sequence.table.size())
+                               : (sequence.prompt_tokens() - 1) / kBlockTokens;
+  return missing + std::max(0, all - had);
+}
+
+bool Scheduler::can_admit(const Sequence& sequence) {
+  const std::uint64_t mark = ++marks_;
+  std::int64_t missing = missing_blocks(sequence, mark);
+  for (const Sequence* other : admitted_) missing += missing_blocks(*other, mark);
+  return missing <= blocks_.free();
+}
+
+Sequence* Scheduler::first_waiting() {
+  if (alone_) return alone_->state == SequenceState::waiting ? alone_ : nullptr;
+  PrefixNode* node = &tree_.root();
+  while (node->queue.empty()) {
+    const auto next = std::find_if(node->children.begin(), node->children.end(),
+                                   [](const auto& child) { return child->waiting > 0; });
+    if (next == node->children.end()) return nullptr;
+    node = next->get();
+  }
+  return node->queue.front();
+}
+
+void Scheduler::admit() {
+  const std::size_t most = std::min(settings_.slots, settings_.step_rows);
+  while (admitted_.size() < most) {
+    Sequence* sequence = first_waiting();
+    if (!sequence || (!admitted_.empty() && !can_admit(*sequence))) break;
+    std::erase(sequence->leaf->queue, sequence);
+    PrefixTree::count(sequence->leaf, 1, -1);
+    sequence->state = SequenceState::prefilling;
+    sequence->admission = ++admissions_;
+    sequence->reserve(vocab_size_, max_tokens(*sequence));
+    admitted_.push_back(sequence);
+  }
+}
+
+// ---- memory pressure ----
+
+void Scheduler::evict(Sequence& sequence) {
+  if (sequence.state == SequenceState::generating) ++evictions_;
+  dismiss(sequence);
+  sequence.state = SequenceState::waiting;
+  sequence.restart();
+  enqueue(sequence);
+  PrefixTree::count(sequence.leaf, 0, 1);
+  if (!sequence.images_counted) count_images(sequence, true);
+}
+
+void Scheduler::run_alone(Sequence& sequence, std::vector<Sequence*>& failed) {
+  if (alone_ != &sequence) {
+    evict(sequence);
+    while (tree_.reclaim_one()) {
+    }
+    alone_ = &sequence;
+    return;
+  }
+  sequence.generation.error = fmt::format(
+      "the KV cache of {} tokens is too small for {} prompt tokens and more than {} generated: give the judge "
+      "more memory or lower max_new_tokens",
+      std::int64_t{blocks_.total()} * kBlockTokens, sequence.prompt_tokens(), sequence.generated());
+  dismiss(sequence);
+  sequence.state = SequenceState::failed;
+  alone_ = nullptr;
+  failed.push_back(&sequence);
+}
+
+bool Scheduler::make_room(Sequence& sequence, std::vector<Sequence*>& failed) {
+  if (tree_.reclaim_one()) return true;
+  Sequence* latest = admitted_.back();
+  if (admitted_.size() == 1) {
+    run_alone(*latest, failed);
+  } else {
+    evict(*latest);
+  }
+  return latest != &sequence;
+}
+
+// ---- the step ----
+
+bool Scheduler::plan(StepWork& work, std::vector<Sequence*>& failed) {
+  work.pictures.clear();
+  work.copies.clear();
+  // Rows that a picture gave up in the step that read them would be overwritten before they are read.
+  for (Sequence* sequence : admitted_) {
+    if (sequence->state == SequenceState::generating && sequence->images_counted) count_images(*sequence, false);
+  }
+  do {
+    ++step_;
+    admit();
+    if (admitted_.empty()) return false;
+    pieces_.clear();
+    rows_ = 0;
+    plan_generating(work, failed);
+    plan_prefill(work);
+    // Prompts that hold all blocks between them and cannot go on.
+    if (pieces_.empty() && !admitted_.empty()) make_room(*admitted_.back(), failed);
+  } while (pieces_.empty());
+  encoded_pictures_ += work.pictures.size();
+  reserve(work);
+  emit(work);
+  return true;
+}
+
+void Scheduler::plan_generating(StepWork& work, std::vector<Sequence*>& failed) {
+  // make_room takes sequences from the end only.
+  for (std::size_t i = 0; i < admitted_.size(); ++i) {
+    Sequence& sequence = *admitted_[i];
+    if (sequence.state == SequenceState::prefilling && !sequence.leaf->complete()) continue;
+    bool has_room = true;
+    while (has_room && sequence.state == SequenceState::prefilling && !start_generating(sequence, work)) {
+      has_room = make_room(sequence, failed);
+    }
+    const std::int32_t token = sequence.cached_tokens();
+    while (has_room && token >= static_cast<std::int32_t>(sequence.table.size()) * kBlockTokens) {
+      const std::int32_t block = blocks_.take();
+      if (block < 0) {
+        has_room = make_room(sequence, failed);
+      } else {
+        sequence.table.push_back(block);
+      }
+    }
+    if (!has_room) continue;
+    pieces_.push_back({&sequence, {sequence.table, token, 1}});
+    ++rows_;
+  }
+}
+
+/// Forks: from the prompt's blocks to a table that the sequence can continue. False when a block is missing.
+bool Scheduler::start_generating(Sequence& sequence, StepWork& work) {
+  PrefixNode& leaf = *sequence.leaf;
+  const std::int32_t tokens = sequence.prompt_tokens() - 1;
+  sequence.table.resize(blocks_for(tokens));
+  PrefixTree::write_table(leaf, tokens, sequence.table);
+  sequence.shared_blocks = blocks_for(tokens);
+  if (const std::int32_t inside = tokens % kBlockTokens) {
+    if (!leaf.tail_in_use) {
+      leaf.tail_in_use = sequence.uses_leaf_tail = true;
+    } else {
+      const std::int32_t block = blocks_.take();
+      if (block < 0) return false;
+      work.copies.push_back({sequence.table.back(), block, inside});
+      sequence.table.back() = block;
+      --sequence.shared_blocks;
+    }
+  }
+  sequence.state = SequenceState::generating;
+  return true;
+}
+
+void Scheduler::plan_prefill(StepWork& work) {
+  for (Sequence* sequence : admitted_) {
+    if (rows_ >= settings_.step_rows) break;
+    if (sequence->state == SequenceState::prefilling) plan_prompt(*sequence, work);
+  }
+}
+
+void Scheduler::plan_prompt(Sequence& sequence, StepWork& work) {
+  path_.clear();
+  for (PrefixNode* node = sequence.leaf; node->parent; node = node->parent) path_.push_back(node);
+  std::reverse(path_.begin(), path_.end());
+  // What another call computes in this step can be read in the next.
+  if (std::any_of(path_.begin(), path_.end(), [&](const auto* node) { return node->planned_step == step_; })) return;
+  auto next = std::find_if(path_.begin(), path_.end(), [](const auto* node) { return !node->complete(); });
+  if (next == path_.end()) return;
+  const std::int32_t begin = (*next)->begin + (*next)->computed;
+  std::int32_t at = begin;
+  std::int32_t room = settings_.step_rows - rows_;
+  const PrefixNode* deepest = nullptr;
+  while (next != path_.end()) {
+    PrefixNode& node = **next;
+    // A copy of the parent's last block would be taken before the parent is complete.
+    if (deepest && !PrefixTree::continues_in_place(node)) break;
+    const std::int32_t end = extend(sequence, node, at, begin + room, work);
+    if (end == at) break;
+    deepest = &node;
+    at = end;
+    if (!node.complete()) break;
+    ++next;
+  }
+  if (!deepest) return;
+  sequence.table.resize(blocks_for(at));
+  PrefixTree::write_table(*deepest, at, sequence.table);
+  sequence.shared_blocks = blocks_for(at);
+  // The last prompt token follows at once where that needs no copy.
+  if (next == path_.end() && at < begin + room) {
+    const bool aligned = at % kBlockTokens == 0;
+    const std::int32_t block = aligned ? blocks_.take() : -1;
+    if (aligned ? block >= 0 : !sequence.leaf->tail_in_use) {
+      if (aligned) sequence.table.push_back(block);
+      else sequence.leaf->tail_in_use = sequence.uses_leaf_tail = true;
+      sequence.state = SequenceState::generating;
+      ++at;
+    }
+  }
+  pieces_.push_back({&sequence, {sequence.table, begin, at - begin}});
+  rows_ += at - begin;
+}
+
+/// Computes tokens of a node from `at` on, to `limit` at most: as far as blocks and pictures go. Returns the end.
+std::int32_t Scheduler::extend(Sequence& sequence, PrefixNode& node, std::int32_t at, std::int32_t limit,
+                               StepWork& work) {
+  const std::int32_t wanted = limit_by_pictures(sequence, at, std::min(node.end, limit), work);
+  if (wanted == at) return at;
+  std::int32_t tokens = tree_.make_blocks(node, wanted - node.begin, work.copies);
+  while (node.begin + tokens < wanted && tree_.reclaim_one()) {
+    tokens = tree_.make_blocks(node, wanted - node.begin, work.copies);
+  }
+  if (node.begin + tokens == at) return at;
+  node.computed = tokens;
+  node.planned_step = step_;
+  return node.begin + tokens;
+}
+
+/// Requests the pictures of tokens [begin, end); returns the token before which all are there.
+std::int32_t Scheduler::limit_by_pictures(Sequence& sequence, std::int32_t begin, std::int32_t end,
+                                          StepWork& work) {
+  for (const model::MediaSpan& span : sequence.call.input->media) {
+    if (span.begin_token >= end || span.begin_token + span.tokens <= begin) continue;
+    if (encoder_cache_.request(picture_key(sequence, span), span, step_, work.pictures) < 0) {
+      return std::max(begin, span.begin_token);
+    }
+  }
+  return end;
+}
+
+}  // namespace assize::engine
