@@ -18,9 +18,10 @@ inline std::uint64_t noise_bits(std::uint64_t stream, std::uint32_t position, st
   return z ^ (z >> 31);
 }
 
-/// Uniform in the open interval (0, 1), a multiple of 2^-24 plus 2^-25; from noise_bits.
-inline float noise_uniform(std::uint64_t stream, std::uint32_t position, std::uint32_t token_id) {
-  return (static_cast<float>(noise_bits(stream, position, token_id) >> 40) + 0.5f) * 0x1p-24f;
+/// Uniform in the open interval (0, 1), a multiple of 2^-32 plus 2^-33 (exact in double; the sum would round to 1
+/// in float); from noise_bits.
+inline double noise_uniform(std::uint64_t stream, std::uint32_t position, std::uint32_t token_id) {
+  return (static_cast<double>(noise_bits(stream, position, token_id) >> 32) + 0.5) * 0x1p-32;
 }
 
 }  // namespace assize::base

@@ -8,14 +8,14 @@ using namespace assize::base;
 
 TEST_CASE("noise: uniform, inside the open interval, and without visible correlation to its counters") {
   double sum = 0, sum_squares = 0, lag = 0;
-  float last = 0.5f;
+  double last = 0.5;
   const int n = 200000;
   for (int i = 0; i < n; ++i) {
-    const float u = noise_uniform(42, static_cast<std::uint32_t>(i / 100), static_cast<std::uint32_t>(i % 100));
-    REQUIRE(u > 0.0f);
-    REQUIRE(u < 1.0f);
+    const double u = noise_uniform(42, static_cast<std::uint32_t>(i / 100), static_cast<std::uint32_t>(i % 100));
+    REQUIRE(u > 0.0);
+    REQUIRE(u < 1.0);
     sum += u;
-    sum_squares += static_cast<double>(u) * u;
+    sum_squares += u * u;
     lag += (u - 0.5) * (last - 0.5);
     last = u;
   }
