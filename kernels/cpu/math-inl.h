@@ -1,0 +1,73 @@
+// Included once per instruction set (no ordinary include guard): vectors of 16 virtual lanes and elementary
+// functions. Everything is built from IEEE operations and explicit FMA, so the bits are the same everywhere.
+#if defined(ASSIZE_KERNELS_MATH_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef ASSIZE_KERNELS_MATH_INL
+#undef ASSIZE_KERNELS_MATH_INL
+#else
+#define ASSIZE_KERNELS_MATH_INL
+#endif
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace assize::kernels {
+namespace HWY_NAMESPACE {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+
+namespace hn = hwy::HWY_NAMESPACE;
+using F32Tag = hn::ScalableTag<float>;
+using F32 = hn::Vec<F32Tag>;
+using I32Tag = hn::RebindToSigned<F32Tag>;
+using U32Tag = hn::RebindToUnsigned<F32Tag>;
+
+/// Lanes of the real vectors; `kVirtualLanes / kLanes` of them make one virtual vector.
+inline constexpr std::size_t kLanes = HWY_TARGET == HWY_AVX3 ? 16 : 8;
+inline constexpr std::size_t kVirtualLanes = 16;
+inline constexpr std::size_t kParts = kVirtualLanes / kLanes;
+
+/// Sum of 16 lanes by the tree that halves: (i) + (i + 8), then + 4, + 2, + 1.
+inline HWY_ATTR float tree_sum(const float* lanes) {
+  float eight[8], four[4];
+  for (int i = 0; i < 8; ++i) eight[i] = lanes[i] + lanes[i + 8];
+  for (int i = 0; i < 4; ++i) four[i] = eight[i] + eight[i + 4];
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
+/// e^x: relative error below 2e-7 where the result is a normal number, exactly 1 at 0, 0 below -87.33,
+/// infinity above 88.37; NaN stays NaN. n = round(x / ln 2), 1 + r + r^2 P(r) with a Chebyshev fit
+/// P of (e^r - 1 - r) / r^2, r = x - n ln 2 (Cody-Waite).
+inline HWY_ATTR F32 exp_f32(F32 x) {
+  const F32Tag d;
+  const I32Tag di;
+  const F32 n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896341f)));
+  F32 r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
+  F32 p = hn::Set(d, 0.0013933645095676184f);
+  p = hn::MulAdd(p, r, hn::Set(d, 0.008363177068531513f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.04166646674275398f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.16666576266288757f));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  const auto exponent = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)));
+  F32 y = hn::Mul(p, hn::BitCast(d, exponent));
+  y = hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.33f)), hn::Zero(d), y);
+  return hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.37f)), hn::Set(d, HUGE_VALF), y);
+}
+
+/// x / (1 + e^-x): relative error below 4e-7 where |x| < 87; -0 below.
+inline HWY_ATTR F32 silu_f32(F32 x) {
+  const F32Tag d;
+  return hn::Div(x, hn::Add(hn::Set(d, 1.0f), exp_f32(hn::Neg(x))));
+}
+
+#endif
+}  // namespace HWY_NAMESPACE
+}  // namespace assize::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif
