@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+
+namespace assize::backend {
+
+/// Zeroed memory, aligned to 64 bytes; large buffers ask for huge pages. Untouched pages take no memory.
+class Buffer {
+ public:
+  Buffer() = default;
+  /// Throws Error if the system has no `bytes` left.
+  explicit Buffer(std::size_t bytes);
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  std::byte* data() const { return data_; }
+  float* floats() const { return reinterpret_cast<float*>(data_); }
+  std::size_t bytes() const { return bytes_; }
+
+  /// Makes it at least `bytes` large; the content is lost when it grows.
+  void reserve(std::size_t bytes);
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace assize::backend

@@ -1,0 +1,100 @@
+#include "backend/cpu_attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace assize::backend {
+
+void QueryTiles::clear() {
+  tokens.clear();
+  tiles.clear();
+}
+
+void QueryTiles::cut(std::int32_t begin, std::int32_t tile_tokens) {
+  const auto end = static_cast<std::int32_t>(tokens.size());
+  std::reverse(tokens.begin() + begin, tokens.end());
+  for (std::int32_t first = begin; first < end; first += tile_tokens) {
+    const std::int32_t blocks =
+        (tokens[static_cast<std::size_t>(first)].keys + kBlockTokens - 1) / kBlockTokens;
+    tiles.push_back({first, std::min(end, first + tile_tokens), blocks});
+  }
+}
+
+void plan_causal(const AttentionPlan& plan, std::int32_t group, QueryTiles& tiles) {
+  tiles.clear();
+  const std::int32_t tile_tokens = std::max(1, kernels::kMaxAttentionRows / group);
+  const auto sequence_count = static_cast<std::int32_t>(plan.sequences.size());
+  std::size_t next_shared = 0;
+  for (std::int32_t s = 0; s < sequence_count;) {
+    while (next_shared < plan.shared.size() && plan.shared[next_shared].first_sequence < s) ++next_shared;
+    const bool shares = next_shared < plan.shared.size() && plan.shared[next_shared].first_sequence == s &&
+                        plan.shared[next_shared].shared_tokens >= kBlockTokens;
+    const std::int32_t stop = shares ? s + plan.shared[next_shared].sequence_count : s + 1;
+    const auto begin = static_cast<std::int32_t>(tiles.tokens.size());
+    for (std::int32_t i = s; shares && i < stop; ++i) {
+      const auto& sequence = plan.sequences[static_cast<std::size_t>(i)];
+      if (sequence.row_count == 1)
+        tiles.tokens.push_back(
+            {sequence.row_begin, sequence.context_tokens + 1, plan.blocks.data() + sequence.block_begin});
+    }
+    const auto end = static_cast<std::int32_t>(tiles.tokens.size());
+    if (end > begin) {
+      std::sort(tiles.tokens.begin() + begin, tiles.tokens.end(),
+                [](const QueryToken& a, const QueryToken& b) {
+                  return a.keys != b.keys ? a.keys > b.keys : a.row < b.row;
+                });
+      for (std::int32_t first = begin; first < end; first += tile_tokens)
+        tiles.tiles.push_back({first, std::min(end, first + tile_tokens),
+                               plan.shared[next_shared].shared_tokens / kBlockTokens});
+    }
+    for (std::int32_t i = s; i < stop; ++i) {
+      const auto& sequence = plan.sequences[static_cast<std::size_t>(i)];
+      if (shares && sequence.row_count == 1) continue;
+      const auto first = static_cast<std::int32_t>(tiles.tokens.size());
+      for (std::int32_t r = 0; r < sequence.row_count; ++r)
+        tiles.tokens.push_back({sequence.row_begin + r, sequence.context_tokens + r + 1,
+                                plan.blocks.data() + sequence.block_begin});
+      tiles.cut(first, tile_tokens);
+    }
+    s = stop;
+  }
+}
+
+void run_attention(kernels::InstructionSet set, const QueryTiles& tiles, const AttentionShape& shape,
+                   const CpuKvCache& cache, std::int32_t layer, Buffer& scratch, ThreadPool& pool) {
+  const std::int32_t group = shape.heads / shape.kv_heads;
+  const auto dim = static_cast<std::size_t>(shape.head_dim);
+  const float* layer_data = cache.layer_data(layer);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
+  pool.run(static_cast<int>(tiles.tiles.size()) * shape.kv_heads, [&](int index, int thread) {
+    const auto& tile = tiles.tiles[static_cast<std::size_t>(index / shape.kv_heads)];
+    const auto kv_head = static_cast<std::size_t>(index % shape.kv_heads);
+    kernels::AttentionRow rows[kernels::kMaxAttentionRows];
+    kernels::AttentionTask task;
+    task.shared_blocks = tile.shared_blocks;
+    task.cache = layer_data + kv_head * kernels::kv_block_floats(shape.head_dim);
+    task.block_stride = cache.block_floats();
+    task.head_dim = shape.head_dim;
+    task.scale = scale;
+    task.rows = rows;
+    // A group wider than a task's rows is cut; for the usual groups this loop runs once.
+    for (std::int32_t g0 = 0; g0 < group; g0 += kernels::kMaxAttentionRows) {
+      const std::int32_t g1 = std::min(group, g0 + kernels::kMaxAttentionRows);
+      task.row_count = 0;
+      for (std::int32_t t = tile.begin; t < tile.end; ++t) {
+        const auto& token = tiles.tokens[static_cast<std::size_t>(t)];
+        for (std::int32_t g = g0; g < g1; ++g) {
+          const std::size_t head =
+              (kv_head * static_cast<std::size_t>(group) + static_cast<std::size_t>(g)) * dim;
+          const auto row = static_cast<std::size_t>(token.row);
+          rows[task.row_count++] = {shape.q + row * shape.q_stride + head,
+                                    shape.out + row * shape.out_stride + head, token.blocks, token.keys};
+        }
+      }
+      kernels::attention(
+          set, task, scratch.floats() + static_cast<std::size_t>(thread) * kernels::kAttentionScratchFloats);
+    }
+  });
+}
+
+}  // namespace assize::backend
