@@ -42,7 +42,7 @@ std::vector<TensorSpec> tensor_specs(TinyKind kind) {
     if (bias) specs.push_back({name + ".bias", {rows}, 0, 0.2});
   };
   const bool qwen = kind == TinyKind::qwen2 || kind == TinyKind::qwen2_5_vl;
-  specs.push_back({"model.embed_tokens.weight", {vocab, hidden}, 0, 0.5});
+  specs.push_back({"model.embed_tokens.weight", {vocab, hidden}, 0, 0.2});
   for (int i = 0; i < layers; ++i) {
     const std::string layer = "model.layers." + std::to_string(i) + ".";
     norm(layer + "input_layernorm.weight", hidden);
@@ -56,7 +56,7 @@ std::vector<TensorSpec> tensor_specs(TinyKind kind) {
     linear(layer + "mlp.down_proj", hidden, intermediate, false);
   }
   norm("model.norm.weight", hidden);
-  if (kind != TinyKind::llama) linear("lm_head", vocab, hidden, false, 0.5);
+  if (kind != TinyKind::llama) linear("lm_head", vocab, hidden, false, 0.2);
   if (kind != TinyKind::qwen2_5_vl) return specs;
 
   specs.push_back({"visual.patch_embed.proj.weight", {vision_hidden, 3, 2, 14, 14}, 0, 0.05});

@@ -60,12 +60,115 @@ def rope_frequencies():
     save("rope", rows)
 
 
+def picture_rows(case, index, grid):
+    """Patch values [N, 1176] of a made-up picture, from the formula; fp32."""
+    rows = grid[0] * grid[1] * grid[2]
+    return tiny.normal(f"pixels:{case}:{index}", rows * 1176).astype("float32").reshape(rows, 1176)
+
+
+def text_ids(text):
+    return list(text.encode())
+
+
+def made_up_ids(name, count):
+    """`count` ids from all over the vocabulary but for the placeholders and vision marks."""
+    return [int(abs(value) * 1000) % tiny.VISION_START for value in tiny.normal(f"ids:{name}", count)]
+
+
+def prompts(kind):
+    """(name, ids, grids) of each golden prompt of a kind."""
+    listed = [
+        ("one token", [tiny.IM_START], []),
+        ("text", [tiny.IM_START, *text_ids("user\nWhich answer is better, A or B?"), tiny.IM_END], []),
+        ("across blocks", made_up_ids("across blocks", 150), []),
+    ]
+    if kind == "llama":
+        listed.append(("across chunks", made_up_ids("across chunks", 1100), []))
+    if kind != "qwen2_5_vl":
+        return listed
+
+    def picture(t, h, w):
+        return [tiny.VISION_START, *[tiny.IMAGE_PAD] * (t * h * w // 4), tiny.VISION_END]
+
+    return listed + [
+        ("one picture", [*text_ids("See "), *picture(1, 10, 14), *text_ids(" and judge.")], [(1, 10, 14)]),
+        ("two pictures", [*picture(1, 16, 8), *text_ids("first, then"), *picture(1, 4, 6), *text_ids("second")],
+         [(1, 16, 8), (1, 4, 6)]),
+        ("smallest picture", [*picture(1, 2, 2), 66], [(1, 2, 2)]),
+        ("wide and tall pictures", [*picture(1, 2, 34), 10, *picture(1, 26, 2), *picture(1, 18, 10), 66, 67],
+         [(1, 2, 34), (1, 26, 2), (1, 18, 10)]),
+    ]
+
+
+def load(kind):
+    with tempfile.TemporaryDirectory() as folder:
+        tiny.write(kind, folder)
+        class_name = tiny.config(kind)["architectures"][0]
+        return getattr(transformers, class_name).from_pretrained(
+            folder, attn_implementation="eager", torch_dtype=torch.float32).eval()
+
+
+def vision_plans():
+    """Window order, window lengths and some rotary angles of grids."""
+    tower, rows = load("qwen2_5_vl").visual, []
+    for grid in [(1, 2, 2), (1, 10, 14), (2, 16, 8), (1, 8, 8), (3, 4, 18), (1, 22, 6)]:
+        order, window_ends = tower.get_window_index(torch.tensor([grid]))
+        angles = tower.rot_pos_emb(torch.tensor([grid]))
+        rows.append({"grid": grid, "token_order": order.tolist(),
+                     "window_ends": torch.unique_consecutive(torch.tensor(window_ends))[1:].tolist(),
+                     "last_angles": floats(angles[-1])})
+    save("vision_plan", rows)
+
+
+@torch.no_grad()
+def outputs(kind):
+    """Logits of the last prompt token, 64 greedy tokens with the margin of each over the second best, and for
+    pictures positions and some columns of the embeddings."""
+    model, rows = load(kind), []
+    for name, ids, grids in prompts(kind):
+        row = {"name": name, "ids": ids, "grids": grids, "greedy": [], "margins": []}
+        extra = {}
+        if grids:
+            pixels = [picture_rows(name, i, grid) for i, grid in enumerate(grids)]
+            extra = {"pixel_values": torch.cat([torch.from_numpy(part) for part in pixels]),
+                     "image_grid_thw": torch.tensor(grids)}
+            embeddings = model.visual(extra["pixel_values"], grid_thw=extra["image_grid_thw"])
+            row["embedding_columns"] = list(range(0, tiny.HIDDEN, 37))
+            row["embeddings"] = floats(embeddings[:, ::37])
+        next_position, three_rows = len(ids), []
+        if kind == "qwen2_5_vl":
+            positions, delta = model.get_rope_index(torch.tensor([ids]), extra.get("image_grid_thw"))
+            next_position, three_rows = len(ids) + int(delta), [3]
+            row["positions"] = positions[:, 0].flatten().tolist()
+            row["next_position"] = next_position
+        output = model(input_ids=torch.tensor([ids]), **extra)
+        row["logits"] = floats(output.logits[0, -1])
+        for step in range(64):
+            if step > 0:
+                position = torch.full([*three_rows, 1, 1], next_position + step - 1)
+                output = model(input_ids=torch.tensor([row["greedy"][-1:]]), position_ids=position,
+                               past_key_values=output.past_key_values)
+            logits = output.logits[0, -1]
+            best = torch.topk(logits, 2)
+            margin = float(best.values[0] - best.values[1])
+            assert margin > 1e-3, "the greedy tokens of this prompt are not well determined: change it"
+            row["greedy"].append(int(best.indices[0]))
+            row["margins"].append(round(margin, 4))
+        print(f"{kind} {name}: smallest margin {min(row['margins'])}, logits up to {max(map(abs, row['logits'])):.1f}")
+        rows.append(row)
+    save(kind, {"transformers": transformers.__version__, "torch": torch.__version__, "attention": "eager",
+                "dtype": "float32", "prompts": rows})
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     file_checksums()
     rope_frequencies()
+    vision_plans()
+    for kind in tiny.KINDS:
+        outputs(kind)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def bf16_bits(values):
 def tensors(kind):
     """(name, shape, mean, deviation) of each tensor, in the order of the file."""
     vl, untied = kind == "qwen2_5_vl", kind != "llama"
-    listed = [("model.embed_tokens.weight", [VOCAB, HIDDEN], 0, 0.5)]
+    listed = [("model.embed_tokens.weight", [VOCAB, HIDDEN], 0, 0.2)]
 
     def norm(name, width):
         listed.append((name, [width], 1, 0.1))
@@ -66,7 +66,7 @@ def tensors(kind):
         linear(layer + "mlp.down_proj", HIDDEN, INTERMEDIATE, False)
     norm("model.norm.weight", HIDDEN)
     if untied:
-        linear("lm_head", VOCAB, HIDDEN, False, 0.5)
+        linear("lm_head", VOCAB, HIDDEN, False, 0.2)
     if vl:
         listed.append(("visual.patch_embed.proj.weight", [VISION_HIDDEN, 3, 2, 14, 14], 0, 0.05))
         for i in range(VISION_DEPTH):
