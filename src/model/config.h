@@ -46,8 +46,8 @@ struct ModelConfig {
   std::int32_t image_token_id = -1;
   std::int32_t video_token_id = -1;
   std::int32_t vision_start_token_id = -1;
-  std::vector<std::int32_t> stop_ids;             ///< eos ids of generation_config.json, else config.json
-  std::vector<std::string> ignored_generation;    ///< "repetition_penalty 1.05": values not used, to be named
+  std::vector<std::int32_t> stop_ids;           ///< eos ids of generation_config.json, else config.json
+  std::vector<std::string> ignored_generation;  ///< "repetition_penalty 1.05": values not used, to be named
 };
 
 /// Reads `folder`/config.json and generation_config.json. Throws Error naming file and key.

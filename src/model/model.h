@@ -27,17 +27,18 @@ struct StepPlan {
   std::vector<std::int32_t> slots;      ///< [T] KV slot: block * kBlockTokens + entry
   std::vector<EmbeddedRow> embedded;
   backend::AttentionPlan attention;
-  std::vector<backend::SampleRow> samples;  ///< rows whose next token is wanted; SampleRow::row is a row of the step
+  std::vector<backend::SampleRow>
+      samples;  ///< rows whose next token is wanted; SampleRow::row is a row of the step
   std::int32_t rows() const { return static_cast<std::int32_t>(ids.size()); }
 };
 
 /// Sizes that fix the memory of a model.
 struct ModelLimits {
-  std::int32_t step_rows = 512;         ///< T at most
-  std::int32_t sample_rows = 64;        ///< sampled rows at most
-  std::int32_t kv_blocks = 0;           ///< blocks of 64 tokens
-  std::int32_t image_patches = 0;       ///< largest picture, in patches (0: no pictures)
-  std::int32_t embedding_rows = 0;      ///< rows of the encoder cache (media tokens kept)
+  std::int32_t step_rows = 512;     ///< T at most
+  std::int32_t sample_rows = 64;    ///< sampled rows at most
+  std::int32_t kv_blocks = 0;       ///< blocks of 64 tokens
+  std::int32_t image_patches = 0;   ///< largest picture, in patches (0: no pictures)
+  std::int32_t embedding_rows = 0;  ///< rows of the encoder cache (media tokens kept)
 };
 
 /// A loaded judge on one rank: text decoder and, where the architecture has one, vision tower.
@@ -45,7 +46,7 @@ class Model {
  public:
   virtual ~Model() = default;
   virtual const ModelConfig& config() const = 0;
-  virtual std::size_t weight_bytes() const = 0;  ///< packed
+  virtual std::size_t weight_bytes() const = 0;  ///< packed, of this rank
   virtual std::size_t kv_bytes() const = 0;
 
   /// Encodes a picture into embedding rows [embedding_row, + tokens) of the encoder cache.
@@ -56,14 +57,17 @@ class Model {
   virtual void copy_block(std::int32_t from, std::int32_t to, std::int32_t tokens) = 0;
 };
 
-/// Bytes of packed weights (this rank) that `load_model` will take, from the headers only.
+/// Bytes of weights of one rank, the embedding table included (CPUs read it from the mapped file); from the
+/// configuration only. Biases and norms are left out. Throws Error if the degree does not divide the heads.
 std::size_t estimate_weight_bytes(const ModelConfig& config, int tensor_parallel);
-/// KV bytes of one block on one rank (f32).
+/// KV bytes of one block on one rank (f32). Throws Error if the degree does not divide the heads.
 std::size_t kv_block_bytes(const ModelConfig& config, int tensor_parallel);
 
 /// Loads the judge in `folder` (Hugging Face layout). Throws Error naming a missing or misshapen tensor with
-/// expected and actual shape, and an unsupported architecture with the supported ones.
-std::unique_ptr<Model> load_model(const std::string& folder, const ModelConfig& config, const ModelLimits& limits,
-                                  backend::Backend& backend);
+/// expected and actual shape, a checkpoint tensor that the architecture does not use, and a tensor-parallel
+/// degree that does not divide the heads. Without `limits.image_patches` the vision tower is left out.
+/// `backend` must outlive the model.
+std::unique_ptr<Model> load_model(const std::string& folder, const ModelConfig& config,
+                                  const ModelLimits& limits, backend::Backend& backend);
 
 }  // namespace assize::model

@@ -19,10 +19,10 @@ struct MediaSpan {
 
 /// A prompt as the engine takes it.
 struct ModelInput {
-  std::vector<std::int32_t> ids;  ///< placeholders expanded
+  std::vector<std::int32_t> ids;        ///< placeholders expanded
   std::vector<std::int32_t> positions;  ///< 3 x ids.size(): all t, all h, all w (models.md 2.5)
-  std::int32_t next_position = 0;  ///< position of the first generated token on all three rows
-  std::vector<MediaSpan> media;    ///< in order of begin_token
+  std::int32_t next_position = 0;       ///< position of the first generated token on all three rows
+  std::vector<MediaSpan> media;         ///< in order of begin_token
 };
 
 }  // namespace assize::model
