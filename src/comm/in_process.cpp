@@ -32,28 +32,29 @@ struct Shared {
   std::vector<const void*> data;
   std::vector<std::size_t> bytes;
   std::atomic<int> arrived{0};
+  /// Bit 0: a rank has left. The rest counts finished barriers (and may wrap round).
   std::atomic<std::uint32_t> generation{0};
-  std::atomic<bool> closed{false};
 
-  /// Waits for all ranks. Throws Error when one of them has left the group.
+  /// Waits for all ranks. Throws Error when one of them has left the group before it came here.
   void wait() {
-    const std::uint32_t now = generation.load();
-    if (closed.load()) throw_closed();
+    const std::uint32_t before = generation.load();
+    if (before & 1) throw_closed();
     if (arrived.fetch_add(1) + 1 == size) {
       arrived.store(0);
-      generation.fetch_add(1);
+      generation.fetch_add(2);
       generation.notify_all();
-    } else {
-      while (generation.load() == now) {
-        generation.wait(now);
-        if (closed.load()) throw_closed();
-      }
+      return;
+    }
+    while (true) {
+      const std::uint32_t now = generation.load();
+      if (now >> 1 != before >> 1) return;
+      if (now & 1) throw_closed();
+      generation.wait(now);
     }
   }
 
   void close() {
-    closed.store(true);
-    generation.fetch_add(1);
+    generation.fetch_or(1);
     generation.notify_all();
   }
 

@@ -1,0 +1,233 @@
+#include "cluster/coordinator.h"
+
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cluster/clock.h"
+#include "cluster/judge.h"
+
+namespace assize::cluster {
+
+namespace {
+
+using base::Error;
+using base::ErrorKind;
+using base::LogLevel;
+
+class Coordinator {
+ public:
+  Coordinator(comm::Link& link, int groups, const std::vector<PlannedItem>& plan,
+              const std::function<WorkItem(std::uint64_t)>& make_item, results::Journal& journal,
+              const CoordinatorSettings& settings)
+      : link_(link), make_item_(make_item), journal_(journal), settings_(settings), queue_(plan, settings.queue) {
+    if (!settings_.clock) settings_.clock = monotonic_seconds;
+    started_seconds_ = settings_.clock();
+    progress_.groups.resize(static_cast<std::size_t>(groups));
+  }
+
+  /// Until all is done, or drained after a stop signal.
+  Ending run() {
+    comm::Backoff backoff;
+    while (true) {
+      const double now = settings_.clock();
+      watch_stop_signals(now);
+      const bool received = receive(now);
+      perform(queue_.advance(now), now);
+      journal_.tick();
+      if (queue_.done()) return Ending::complete;
+      if (stopping_ && (queue_.idle() || now >= drained_by_seconds_ || signals_ > 1)) return Ending::stopped;
+      if (lost_groups_ > 0 && queue_.live_groups() == 0 && all_joined()) {
+        throw Error("every worker group has gone silent; run the same command again, it goes on from here",
+                    ErrorKind::failed);
+      }
+      tell_progress(now);
+      if (received) {
+        backoff.busy();
+      } else {
+        backoff.idle();
+      }
+    }
+  }
+
+  RunOutcome outcome(Ending ending) {
+    fill_progress(settings_.clock());
+    progress_.state = Progress::State::ended;
+    if (settings_.progress) settings_.progress(progress_);
+    return {ending, progress_, lost_groups_};
+  }
+
+ private:
+  struct Place {
+    std::uint64_t item;
+    std::uint32_t call;
+    double leased_seconds;
+  };
+
+  void watch_stop_signals(double now) {
+    signals_ = settings_.stop_signals ? settings_.stop_signals() : 0;
+    if (signals_ == 0 || stopping_) return;
+    stopping_ = true;
+    drained_by_seconds_ = now + settings_.drain_seconds;
+    queue_.stop_leasing();
+    base::log(LogLevel::warning, "asked to stop: no new work; " + std::to_string(queue_.calls_leased()) +
+                                     " running calls may end within " +
+                                     std::to_string(static_cast<long>(settings_.drain_seconds)) + " s");
+  }
+
+  bool receive(double now) {
+    bool any = false;
+    while (auto message = link_.poll()) {
+      any = true;
+      queue_.group_alive(message->peer, now);
+      std::optional<Message> decoded;
+      try {
+        decoded = decode(message->bytes);
+      } catch (const Error& error) {
+        lose(message->peer, std::string("sends garbage (") + error.what() + ")");
+        continue;
+      }
+      handle(message->peer, std::move(*decoded), now);
+    }
+    return any;
+  }
+
+  void handle(int peer, Message&& message, double now) {
+    Progress::Group& group = progress_.groups.at(static_cast<std::size_t>(peer));
+    if (auto* finished = std::get_if<Finished>(&message)) {
+      take(std::move(finished->judgement), peer, now);
+    } else if (auto* alive = std::get_if<Alive>(&message)) {
+      group.counters = alive->counters;
+    } else if (auto* hello = std::get_if<Hello>(&message)) {
+      group.joined = true;
+      group.about = hello->about;
+      queue_.group_joined(peer, hello->slots, now);
+      base::log(LogLevel::info, "group " + std::to_string(peer) + " is ready: " + hello->about);
+    } else if (auto* fatal = std::get_if<Fatal>(&message)) {
+      throw Error("worker group " + std::to_string(peer) + ": " + fatal->message, fatal->kind);
+    } else {
+      lose(peer, "sends messages that only the coordinator may send");
+    }
+  }
+
+  void take(results::Judgement&& judgement, int peer, double now) {
+    const auto place = places_.find(base::digest(judgement.key));
+    if (place == places_.end() || !queue_.call_finished(place->second.item, place->second.call)) {
+      ++progress_.dropped;
+      return;
+    }
+    judgement.group = peer;
+    judgement.seconds = now - place->second.leased_seconds;
+    places_.erase(place);
+    record(judgement);
+  }
+
+  void record(const results::Judgement& judgement) {
+    if (!journal_.append(judgement)) ++progress_.dropped;
+    progress_.failed += judgement.status == results::Status::failed;
+    progress_.truncated += judgement.status == results::Status::truncated;
+    if (settings_.judged) settings_.judged(judgement);
+  }
+
+  void lose(int group, const std::string& why) {
+    Progress::Group& state = progress_.groups.at(static_cast<std::size_t>(group));
+    if (state.lost) return;
+    state.lost = true;
+    ++lost_groups_;
+    queue_.group_lost(group);
+    base::log(LogLevel::error, "group " + std::to_string(group) + " " + why + "; it is taken out, its calls go back");
+  }
+
+  void perform(const QueueEffects& effects, double now) {
+    for (int group : effects.silent_groups) lose(group, "gives no sign of life");
+    for (const QueueEffects::Poisoned& poisoned : effects.poisoned) {
+      const WorkItem item = make_item_(poisoned.item);
+      for (std::uint32_t call : poisoned.calls) {
+        places_.erase(base::digest(item.calls.at(call).key));
+        record(failed_judgement(item, item.calls.at(call), "every worker group that worked on it was lost"));
+      }
+    }
+    for (const QueueEffects::Lease& lease : effects.leases) {
+      WorkItem item = make_item_(lease.item);
+      item.id = lease.item;
+      std::vector<WorkCall> calls;
+      for (std::uint32_t call : lease.calls) {
+        places_[base::digest(item.calls.at(call).key)] = {lease.item, call, now};
+        calls.push_back(std::move(item.calls.at(call)));
+      }
+      item.calls = std::move(calls);
+      link_.send(lease.group, encode(Lease{std::move(item)}));
+    }
+  }
+
+  bool all_joined() const {
+    for (const Progress::Group& group : progress_.groups) {
+      if (!group.joined) return false;
+    }
+    return true;
+  }
+
+  void fill_progress(double now) {
+    progress_.state = stopping_                    ? Progress::State::draining
+                      : queue_.live_groups() == 0 ? Progress::State::waiting_for_groups
+                                                  : Progress::State::running;
+    progress_.seconds = now - started_seconds_;
+    progress_.calls_done = queue_.calls_done();
+    progress_.calls_total = queue_.calls_total();
+    progress_.calls_leased = queue_.calls_leased();
+    progress_.cost_done = queue_.cost_done();
+    progress_.cost_total = queue_.cost_total();
+    progress_.output_tokens = 0;
+    for (const Progress::Group& group : progress_.groups) progress_.output_tokens += group.counters.output_tokens;
+  }
+
+  void tell_progress(double now) {
+    if (!settings_.progress || now - told_seconds_ < settings_.progress_seconds) return;
+    told_seconds_ = now;
+    fill_progress(now);
+    settings_.progress(progress_);
+  }
+
+  comm::Link& link_;
+  const std::function<WorkItem(std::uint64_t)>& make_item_;
+  results::Journal& journal_;
+  CoordinatorSettings settings_;
+  WorkQueue queue_;
+  std::unordered_map<base::Hash128, Place> places_;  ///< calls that are with a group or may still come back
+  Progress progress_;
+  int lost_groups_ = 0;
+  int signals_ = 0;
+  bool stopping_ = false;
+  double started_seconds_ = 0;
+  double drained_by_seconds_ = 0;
+  double told_seconds_ = -1e300;
+};
+
+/// Lets every group leave, whatever happens to the coordinator.
+class ShutdownAtEnd {
+ public:
+  ShutdownAtEnd(comm::Link& link, int groups) : link_(link), groups_(groups) {}
+  ~ShutdownAtEnd() {
+    for (int group = 0; group < groups_; ++group) link_.send(group, encode(Shutdown{}));
+  }
+  ShutdownAtEnd(const ShutdownAtEnd&) = delete;
+  ShutdownAtEnd& operator=(const ShutdownAtEnd&) = delete;
+
+ private:
+  comm::Link& link_;
+  int groups_;
+};
+
+}  // namespace
+
+RunOutcome coordinate(comm::Link& link, int groups, const std::vector<PlannedItem>& plan,
+                      const std::function<WorkItem(std::uint64_t)>& make_item, results::Journal& journal,
+                      const CoordinatorSettings& settings) {
+  const ShutdownAtEnd shutdown(link, groups);
+  Coordinator coordinator(link, groups, plan, make_item, journal, settings);
+  const Ending ending = coordinator.run();
+  journal.sync();
+  return coordinator.outcome(ending);
+}
+
+}  // namespace assize::cluster

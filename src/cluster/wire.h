@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "cluster/work_item.h"
+#include "results/judgement.h"
+
+namespace assize::cluster {
+
+/// Totals of one group since its start, for the progress display.
+struct GroupCounters {
+  std::uint64_t output_tokens = 0;
+  std::uint64_t prompt_tokens_asked = 0;
+  std::uint64_t prompt_tokens_computed = 0;
+  std::uint64_t unfinished_calls = 0;
+};
+
+// Leader -> coordinator.
+
+/// First message of a leader: its group is loaded and wants work.
+struct Hello {
+  std::uint32_t slots = 1;  ///< calls it judges at the same time
+  std::string about;        ///< one line for the log: host, device
+};
+/// One call has ended.
+struct Finished {
+  results::Judgement judgement;
+};
+/// Sign of life between steps.
+struct Alive {
+  GroupCounters counters;
+};
+/// The group cannot go on; the run ends with this error.
+struct Fatal {
+  std::string message;
+  base::ErrorKind kind = base::ErrorKind::failed;
+};
+
+// Coordinator -> leader.
+
+/// Work to do: the calls of `item` that are outstanding.
+struct Lease {
+  WorkItem item;
+};
+/// No more work: leave after the current step, whatever is unfinished.
+struct Shutdown {};
+
+using Message = std::variant<Hello, Finished, Alive, Fatal, Lease, Shutdown>;
+
+std::vector<std::byte> encode(const Message& message);
+/// Throws Error on anything that `encode` did not write.
+Message decode(std::span<const std::byte> bytes);
+
+/// What a leader tells its group before each step. An empty message (no items, go on) is encoded as no bytes.
+struct StepOrder {
+  enum class Next : std::uint8_t { step, leave } next = Next::step;
+  std::vector<WorkItem> items;
+};
+std::vector<std::byte> encode(const StepOrder& order);
+StepOrder decode_step_order(std::span<const std::byte> bytes);
+
+}  // namespace assize::cluster

@@ -1,0 +1,185 @@
+#include "cluster/worker.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cluster/clock.h"
+
+namespace assize::cluster {
+
+namespace {
+
+/// The judge of a group of one, with its failures kept to the items that cause them: after an exception,
+/// everything unfinished is judged again item by item, and an item that throws alone is given up.
+class IsolatingJudge final : public Judge {
+ public:
+  explicit IsolatingJudge(Judge& judge) : judge_(judge) {}
+
+  void submit(const WorkItem& item) override {
+    for (const WorkCall& call : item.calls) item_of_[base::digest(call.key)] = item.id;
+    open_[item.id] = item;
+    if (one_by_one_) {
+      waiting_.push_back(item.id);
+      return;
+    }
+    try {
+      judge_.submit(item);
+    } catch (const std::exception& error) {
+      isolate(error.what());
+    }
+  }
+
+  bool step(std::vector<results::Judgement>& finished) override {
+    const std::size_t before = finished.size();
+    try {
+      if (one_by_one_ && judge_.unfinished() == 0) submit_next();
+      judge_.step(finished);
+    } catch (const std::exception& error) {
+      if (one_by_one_) {
+        give_up(error.what(), finished);
+      } else {
+        for (std::size_t i = before; i < finished.size(); ++i) forget(finished[i].key);
+        isolate(error.what());
+        return true;
+      }
+    }
+    for (std::size_t i = before; i < finished.size(); ++i) forget(finished[i].key);
+    return !open_.empty();
+  }
+
+  void cancel_all() override {
+    judge_.cancel_all();
+    open_.clear();
+    item_of_.clear();
+    waiting_.clear();
+    one_by_one_ = false;
+  }
+  std::size_t unfinished() const override { return item_of_.size(); }
+  GroupCounters counters() const override { return judge_.counters(); }
+  std::uint32_t slots() const override { return judge_.slots(); }
+
+ private:
+  void isolate(const std::string& reason) {
+    base::log(base::LogLevel::warning, "the judge failed (" + reason + "); its items are judged again one by one");
+    judge_.cancel_all();
+    one_by_one_ = true;
+    waiting_.clear();
+    for (const auto& [id, item] : open_) waiting_.push_back(id);
+  }
+
+  void submit_next() {
+    if (waiting_.empty()) {
+      one_by_one_ = false;
+      return;
+    }
+    current_ = waiting_.front();
+    waiting_.pop_front();
+    judge_.submit(open_.at(current_));
+  }
+
+  void give_up(const std::string& reason, std::vector<results::Judgement>& finished) {
+    judge_.cancel_all();
+    const WorkItem& item = open_.at(current_);
+    for (const WorkCall& call : item.calls) {
+      const auto same = [&](const results::Judgement& judgement) { return judgement.key == call.key; };
+      if (std::any_of(finished.begin(), finished.end(), same)) continue;
+      finished.push_back(failed_judgement(item, call, "the judge failed: " + reason));
+    }
+  }
+
+  void forget(const base::CallKey& key) {
+    const auto found = item_of_.find(base::digest(key));
+    if (found == item_of_.end()) return;
+    const auto item = open_.find(found->second);
+    item_of_.erase(found);
+    std::erase_if(item->second.calls, [&](const WorkCall& call) { return call.key == key; });
+    if (item->second.calls.empty()) open_.erase(item);
+  }
+
+  Judge& judge_;
+  std::map<std::uint64_t, WorkItem> open_;                    ///< with their unfinished calls only
+  std::unordered_map<base::Hash128, std::uint64_t> item_of_;  ///< of unfinished calls
+  bool one_by_one_ = false;
+  std::deque<std::uint64_t> waiting_;  ///< items to be judged alone
+  std::uint64_t current_ = 0;
+};
+
+void follow(comm::Comm& group, Judge& judge) {
+  std::vector<std::byte> bytes;
+  std::vector<results::Judgement> finished;
+  while (true) {
+    group.broadcast(bytes);
+    const StepOrder order = decode_step_order(bytes);
+    if (order.next == StepOrder::Next::leave) return;
+    for (const WorkItem& item : order.items) judge.submit(item);
+    finished.clear();
+    judge.step(finished);
+  }
+}
+
+/// Messages of the coordinator that are there now, as the next order.
+StepOrder receive(comm::Link& link) {
+  StepOrder order;
+  while (auto message = link.poll()) {
+    Message decoded = decode(message->bytes);
+    if (auto* lease = std::get_if<Lease>(&decoded)) {
+      order.items.push_back(std::move(lease->item));
+    } else if (std::holds_alternative<Shutdown>(decoded)) {
+      order.next = StepOrder::Next::leave;
+    } else {
+      throw base::Error("a message that only leaders send came from the coordinator", base::ErrorKind::failed);
+    }
+  }
+  return order;
+}
+
+void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSettings& settings) {
+  const auto clock = settings.clock ? settings.clock : monotonic_seconds;
+  link.send(0, encode(Hello{judge.slots(), settings.about}));
+  double told_seconds = clock();
+  comm::Backoff backoff;
+  std::vector<results::Judgement> finished;
+  while (true) {
+    StepOrder order = receive(link);
+    const bool leaving = order.next == StepOrder::Next::leave;
+    if (!leaving && order.items.empty() && judge.unfinished() == 0) {
+      backoff.idle();
+      continue;
+    }
+    backoff.busy();
+    std::vector<std::byte> bytes = encode(order);
+    group.broadcast(bytes);
+    if (leaving) return;
+    for (const WorkItem& item : order.items) judge.submit(item);
+    finished.clear();
+    judge.step(finished);
+    for (results::Judgement& judgement : finished) link.send(0, encode(Finished{std::move(judgement)}));
+    if (const double now = clock(); now - told_seconds >= settings.alive_seconds || !finished.empty()) {
+      link.send(0, encode(Alive{judge.counters()}));
+      told_seconds = now;
+    }
+  }
+}
+
+}  // namespace
+
+void run_worker(comm::Comm& group, comm::Link* link, Judge& judge, const WorkerSettings& settings) {
+  if (!link) return follow(group, judge);
+  try {
+    if (group.size() > 1) return lead(group, *link, judge, settings);
+    IsolatingJudge isolating(judge);
+    lead(group, *link, isolating, settings);
+  } catch (const base::Error& error) {
+    link->send(0, encode(Fatal{error.what(), error.kind()}));
+    throw;
+  } catch (const std::exception& error) {
+    link->send(0, encode(Fatal{error.what(), base::ErrorKind::failed}));
+    throw;
+  }
+}
+
+}  // namespace assize::cluster

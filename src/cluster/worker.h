@@ -1,0 +1,26 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cluster/judge.h"
+#include "comm/comm.h"
+#include "comm/link.h"
+
+namespace assize::cluster {
+
+struct WorkerSettings {
+  std::string about;             ///< one line for the coordinator's log: host, device
+  double alive_seconds = 1;      ///< a sign of life at least this often, between steps
+  std::function<double()> clock; ///< seconds; default the monotonic clock
+};
+
+/// Works as one rank of a group until the coordinator says Shutdown. `link`: the leader's end (rank 0 of the
+/// group), null on the other ranks. Ranks take the same items in step; only the leader sends judgements.
+///
+/// In a group of one, an exception of the judge is isolated: its items are tried again one by one, and only
+/// those that throw alone become failed judgements. In a larger group the other ranks would wait for ever, so an
+/// exception is sent to the coordinator as Fatal and thrown.
+void run_worker(comm::Comm& group, comm::Link* link, Judge& judge, const WorkerSettings& settings);
+
+}  // namespace assize::cluster

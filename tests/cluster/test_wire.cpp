@@ -1,0 +1,85 @@
+#include "cluster/wire.h"
+
+#include <random>
+
+#include "support/catch.h"
+#include "tests/cluster/made_up_run.h"
+#include "tests/results/judgements.h"
+
+using namespace assize;
+using namespace assize::cluster;
+
+namespace {
+
+std::vector<Message> one_of_each() {
+  return {Hello{17, "host a"}, Finished{testing::judgement_number(11)}, Alive{{1, 2, 3, 4}},
+          Fatal{"no such model", base::ErrorKind::usage}, Lease{testing::item_number(3)}, Shutdown{}};
+}
+
+}  // namespace
+
+TEST_CASE("every message survives the wire") {
+  for (const Message& message : one_of_each()) {
+    const auto bytes = encode(message);
+    const Message back = decode(bytes);
+    CHECK(back.index() == message.index());
+    CHECK(encode(back) == bytes);
+  }
+  const auto lease = std::get<Lease>(decode(encode(Message{Lease{testing::item_number(3)}})));
+  const WorkItem item = testing::item_number(3);
+  REQUIRE(lease.item.prompts.size() == item.prompts.size());
+  CHECK(lease.item.prompts[1].text == item.prompts[1].text);
+  CHECK(lease.item.prompts[1].images == item.prompts[1].images);
+  CHECK(lease.item.prompts[1].asked == item.prompts[1].asked);
+  REQUIRE(lease.item.calls.size() == item.calls.size());
+  CHECK(lease.item.calls[3].key == item.calls[3].key);
+  CHECK(lease.item.calls[3].prompt == item.calls[3].prompt);
+  CHECK(lease.item.calls[3].noise_stream == item.calls[3].noise_stream);
+  CHECK(lease.item.cost == item.cost);
+}
+
+TEST_CASE("a step order survives the wire, and no news is no bytes") {
+  CHECK(encode(StepOrder{}).empty());
+  CHECK(decode_step_order({}).next == StepOrder::Next::step);
+  StepOrder order;
+  order.items = {testing::item_number(1), testing::item_number(2)};
+  const StepOrder back = decode_step_order(encode(order));
+  CHECK(back.next == StepOrder::Next::step);
+  REQUIRE(back.items.size() == 2);
+  CHECK(back.items[1].calls.back().key == order.items[1].calls.back().key);
+  order = {StepOrder::Next::leave, {}};
+  CHECK(decode_step_order(encode(order)).next == StepOrder::Next::leave);
+}
+
+TEST_CASE("cut, lengthened and random messages are refused without harm") {
+  for (const Message& message : one_of_each()) {
+    auto bytes = encode(message);
+    for (std::size_t cut = 0; cut < bytes.size(); ++cut) CHECK_THROWS_AS(decode(std::span(bytes).first(cut)), base::Error);
+    bytes.push_back(std::byte{1});
+    CHECK_THROWS_AS(decode(bytes), base::Error);
+  }
+  std::mt19937 random(1);
+  std::size_t refused = 0;
+  for (int round = 0; round < 20000; ++round) {
+    std::vector<std::byte> bytes(random() % 60);
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+    if (!bytes.empty() && round % 2) bytes[0] = static_cast<std::byte>(1 + round / 2 % 6);
+    try {
+      decode(bytes);
+    } catch (const base::Error&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > 15000);
+  auto bytes = encode(Message{Lease{testing::item_number(3)}});
+  for (int round = 0; round < 20000; ++round) {
+    auto changed = bytes;
+    changed[random() % changed.size()] = static_cast<std::byte>(random());
+    try {
+      const auto lease = std::get<Lease>(decode(changed));
+      for (const WorkCall& call : lease.item.calls) REQUIRE(call.prompt < lease.item.prompts.size());
+    } catch (const base::Error&) {
+    } catch (const std::bad_variant_access&) {
+    }
+  }
+}
