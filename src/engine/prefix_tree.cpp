@@ -123,10 +123,6 @@ void PrefixTree::remove(PrefixNode* leaf) {
   }
 }
 
-bool PrefixTree::continues_in_place(const PrefixNode& node) {
-  return !node.blocks.empty() || node.begin % kBlockTokens == 0 || !node.parent->tail_in_use;
-}
-
 std::int32_t PrefixTree::missing_blocks(const PrefixNode& node) {
   return blocks_for(node.end) - node.begin / kBlockTokens - static_cast<std::int32_t>(node.blocks.size());
 }

@@ -72,8 +72,6 @@ class PrefixTree {
   /// Makes blocks for the first `tokens` tokens of a node whose ancestors are complete, as far as free blocks
   /// go; returns for how many there are blocks now. Appends the copy that a fork inside a block needs.
   std::int32_t make_blocks(PrefixNode& node, std::int32_t tokens, std::vector<BlockCopy>& copies);
-  /// Whether a node's first tokens can be computed in the very step that completes its parent: no copy needed.
-  static bool continues_in_place(const PrefixNode& node);
   /// Blocks that computing the rest of the node takes at most.
   static std::int32_t missing_blocks(const PrefixNode& node);
 

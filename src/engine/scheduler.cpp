@@ -245,26 +245,32 @@ void Scheduler::plan_generating(StepWork& work, std::vector<Sequence*>& failed) 
   }
 }
 
-/// Forks: from the prompt's blocks to a table that the sequence can continue. False when a block is missing.
+/// Forks: from the prompt's blocks to a table with room for the last prompt token. False when a block is missing.
 bool Scheduler::start_generating(Sequence& sequence, StepWork& work) {
   PrefixNode& leaf = *sequence.leaf;
   const std::int32_t tokens = sequence.prompt_tokens() - 1;
-  sequence.table.resize(blocks_for(tokens));
-  PrefixTree::write_table(leaf, tokens, sequence.table);
-  sequence.shared_blocks = blocks_for(tokens);
-  if (const std::int32_t inside = tokens % kBlockTokens) {
-    if (!leaf.tail_in_use) {
-      leaf.tail_in_use = sequence.uses_leaf_tail = true;
-    } else {
-      const std::int32_t block = blocks_.take();
-      if (block < 0) return false;
-      work.copies.push_back({sequence.table.back(), block, inside});
-      sequence.table.back() = block;
-      --sequence.shared_blocks;
-    }
+  const std::int32_t inside = tokens % kBlockTokens;
+  const bool in_place = inside > 0 && !leaf.tail_in_use;
+  const std::int32_t block = in_place ? -1 : blocks_.take();
+  if (!in_place && block < 0) return false;
+  write_shared_table(sequence, leaf, tokens);
+  if (in_place) {
+    leaf.tail_in_use = sequence.uses_leaf_tail = true;
+  } else if (inside > 0) {
+    work.copies.push_back({sequence.table.back(), block, inside});
+    sequence.table.back() = block;
+    --sequence.shared_blocks;
+  } else {
+    sequence.table.push_back(block);
   }
   sequence.state = SequenceState::generating;
   return true;
+}
+
+void Scheduler::write_shared_table(Sequence& sequence, const PrefixNode& node, std::int32_t tokens) {
+  sequence.shared_blocks = blocks_for(tokens);
+  sequence.table.resize(sequence.shared_blocks);
+  PrefixTree::write_table(node, tokens, sequence.table);
 }
 
 void Scheduler::plan_prefill(StepWork& work) {
@@ -286,10 +292,9 @@ void Scheduler::plan_prompt(Sequence& sequence, StepWork& work) {
   std::int32_t at = begin;
   std::int32_t room = settings_.step_rows - rows_;
   const PrefixNode* deepest = nullptr;
+  // Nobody else can yet continue behind a node that is completed here, so its child needs no copy.
   while (next != path_.end()) {
     PrefixNode& node = **next;
-    // A copy of the parent's last block would be taken before the parent is complete.
-    if (deepest && !PrefixTree::continues_in_place(node)) break;
     const std::int32_t end = extend(sequence, node, at, begin + room, work);
     if (end == at) break;
     deepest = &node;
@@ -298,20 +303,9 @@ void Scheduler::plan_prompt(Sequence& sequence, StepWork& work) {
     ++next;
   }
   if (!deepest) return;
-  sequence.table.resize(blocks_for(at));
-  PrefixTree::write_table(*deepest, at, sequence.table);
-  sequence.shared_blocks = blocks_for(at);
-  // The last prompt token follows at once where that needs no copy.
-  if (next == path_.end() && at < begin + room) {
-    const bool aligned = at % kBlockTokens == 0;
-    const std::int32_t block = aligned ? blocks_.take() : -1;
-    if (aligned ? block >= 0 : !sequence.leaf->tail_in_use) {
-      if (aligned) sequence.table.push_back(block);
-      else sequence.leaf->tail_in_use = sequence.uses_leaf_tail = true;
-      sequence.state = SequenceState::generating;
-      ++at;
-    }
-  }
+  write_shared_table(sequence, *deepest, at);
+  // The last prompt token follows at once.
+  if (next == path_.end() && at < begin + room && start_generating(sequence, work)) ++at;
   pieces_.push_back({&sequence, {sequence.table, begin, at - begin}});
   rows_ += at - begin;
 }

@@ -73,6 +73,7 @@ class Scheduler {
   void plan_prompt(Sequence& sequence, StepWork& work);
   std::int32_t extend(Sequence& sequence, PrefixNode& node, std::int32_t at, std::int32_t room, StepWork& work);
   bool start_generating(Sequence& sequence, StepWork& work);
+  static void write_shared_table(Sequence& sequence, const PrefixNode& node, std::int32_t tokens);
   std::int32_t limit_by_pictures(Sequence& sequence, std::int32_t begin, std::int32_t end, StepWork& work);
   void reserve(StepWork& work) const;
   void emit(StepWork& work);

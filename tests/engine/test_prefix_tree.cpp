@@ -96,12 +96,10 @@ TEST_CASE("forks inside a block continue in place once and copy otherwise") {
   compute(tree, *common, copies);
   REQUIRE(common->complete());
   REQUIRE(blocks.in_use() == 2);
-  REQUIRE(PrefixTree::continues_in_place(*a));
   compute(tree, *a, copies);
   REQUIRE(copies.empty());
   REQUIRE(blocks.in_use() == 3);  // the second block of 100 tokens, shared, and one more
   REQUIRE(a->blocks[0] == common->blocks[1]);
-  REQUIRE(!PrefixTree::continues_in_place(*b));
   compute(tree, *b, copies);
   REQUIRE(copies.size() == 1);
   REQUIRE(copies[0].from == common->blocks[1]);
