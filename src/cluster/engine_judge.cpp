@@ -1,0 +1,121 @@
+#include "cluster/engine_judge.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace assize::cluster {
+
+namespace {
+
+/// Why a generation counts as failed; empty if it does not.
+std::string failure_of(const engine::Generation& generation) {
+  switch (generation.finish) {
+    case engine::FinishReason::stop:
+    case engine::FinishReason::length: return "";
+    case engine::FinishReason::too_long:
+      return "the prompt of " + std::to_string(generation.prompt_tokens) +
+             " tokens is longer than the model's context or the KV cache";
+    case engine::FinishReason::bad_numbers: return "the judge computed NaN or infinite logits";
+    case engine::FinishReason::error: return generation.error.empty() ? "the engine failed" : generation.error;
+  }
+  return "the engine ended it in an unknown way";
+}
+
+}  // namespace
+
+std::vector<std::int32_t> first_tokens(const text::Tokenizer& tokenizer, const std::vector<std::string>& labels) {
+  std::vector<std::int32_t> ids;
+  for (const std::string& label : labels) {
+    const auto tokens = tokenizer.encode(label, text::SpecialTokens::as_text);
+    if (tokens.empty()) throw base::Error("likelihood reading: a label is empty");
+    const auto same = std::find(ids.begin(), ids.end(), tokens.front());
+    if (same != ids.end()) {
+      throw base::Error("likelihood reading: the labels \"" + labels[static_cast<std::size_t>(same - ids.begin())] +
+                        "\" and \"" + label + "\" begin with the same token of this judge; use `reading: generate`");
+    }
+    ids.push_back(tokens.front());
+  }
+  return ids;
+}
+
+EngineJudge::EngineJudge(engine::Engine& engine, const text::Tokenizer& tokenizer, BuildInput build,
+                         const CallSettings& settings, std::uint32_t slots)
+    : engine_(engine),
+      build_(std::move(build)),
+      settings_(settings),
+      watch_ids_(first_tokens(tokenizer, settings.watch_labels)),
+      slots_(slots) {}
+
+void EngineJudge::submit(const WorkItem& item) {
+  // Calls with equal prompts share the input, so that the engine can share the work.
+  std::vector<std::shared_ptr<const model::ModelInput>> inputs(item.prompts.size());
+  std::vector<std::string> refusals(item.prompts.size());
+  for (std::size_t p = 0; p < item.prompts.size(); ++p) {
+    const auto asks = [&](const WorkCall& call) { return call.prompt == p; };
+    if (std::none_of(item.calls.begin(), item.calls.end(), asks)) continue;
+    try {
+      inputs[p] = std::make_shared<const model::ModelInput>(build_(item.prompts[p]));
+    } catch (const base::Error& error) {
+      refusals[p] = error.what();
+    }
+  }
+  std::vector<engine::Call> calls;
+  for (const WorkCall& call : item.calls) {
+    results::Judgement row = failed_judgement(item, call, refusals[call.prompt]);
+    if (!inputs[call.prompt]) {
+      refused_.push_back(std::move(row));
+      continue;
+    }
+    engine::Call asked;
+    asked.id = next_id_++;
+    asked.input = inputs[call.prompt];
+    asked.sampling = settings_.sampling;
+    asked.noise_stream = call.noise_stream;
+    asked.watch_ids = watch_ids_;
+    open_[asked.id] = std::move(row);
+    calls.push_back(std::move(asked));
+  }
+  engine_.submit(std::move(calls));
+}
+
+bool EngineJudge::step(std::vector<results::Judgement>& finished) {
+  std::move(refused_.begin(), refused_.end(), std::back_inserter(finished));
+  refused_.clear();
+  std::vector<engine::Generation> generations;
+  const bool more = engine_.step(generations);
+  for (engine::Generation& generation : generations) finished.push_back(judgement_of(std::move(generation)));
+  return more || !generations.empty();
+}
+
+results::Judgement EngineJudge::judgement_of(engine::Generation&& generation) {
+  const auto found = open_.find(generation.id);
+  if (found == open_.end()) throw base::Error("the engine ended a call that was not asked", base::ErrorKind::failed);
+  results::Judgement row = std::move(found->second);
+  open_.erase(found);
+  row.prompt_tokens = generation.prompt_tokens;
+  row.prefilled_tokens = generation.prefilled_tokens;
+  row.error = failure_of(generation);
+  if (!row.error.empty()) return row;
+  // The likelihood reading wants one position; its end is no truncation.
+  const bool cut = generation.finish == engine::FinishReason::length && watch_ids_.empty();
+  row.status = cut ? results::Status::truncated : results::Status::ok;
+  row.text = std::move(generation.text);
+  row.token_ids = std::move(generation.ids);
+  row.sum_logprob = generation.sum_logprob;
+  row.watch_logprobs = std::move(generation.watch_logprobs);
+  return row;
+}
+
+void EngineJudge::cancel_all() {
+  for (const auto& [id, row] : open_) engine_.cancel(id);
+  open_.clear();
+  refused_.clear();
+}
+
+GroupCounters EngineJudge::counters() const {
+  const engine::EngineCounters& engine = engine_.counters();
+  return {engine.output_tokens, engine.prompt_tokens_asked, engine.prompt_tokens_computed, unfinished()};
+}
+
+}  // namespace assize::cluster

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <unordered_map>
+#include <vector>
+
+#include "cluster/judge.h"
+#include "engine/engine.h"
+#include "model/model_input.h"
+#include "text/tokenizer.h"
+
+namespace assize::cluster {
+
+/// Tokens, positions and picture patches of a prompt. Throws Error when a picture cannot be used.
+using BuildInput = std::function<model::ModelInput(const WorkPrompt&)>;
+
+/// Judges by an engine on one rank.
+class EngineJudge final : public Judge {
+ public:
+  /// `engine` and whatever `build` refers to must outlive the judge. `slots` as in the engine's settings.
+  /// Throws Error when two watched labels begin with the same token.
+  EngineJudge(engine::Engine& engine, const text::Tokenizer& tokenizer, BuildInput build, const CallSettings& settings,
+              std::uint32_t slots);
+
+  void submit(const WorkItem& item) override;
+  bool step(std::vector<results::Judgement>& finished) override;
+  void cancel_all() override;
+  std::size_t unfinished() const override { return open_.size() + refused_.size(); }
+  GroupCounters counters() const override;
+  std::uint32_t slots() const override { return slots_; }
+
+ private:
+  results::Judgement judgement_of(engine::Generation&& generation);
+
+  engine::Engine& engine_;
+  BuildInput build_;
+  CallSettings settings_;
+  std::vector<std::int32_t> watch_ids_;
+  std::uint32_t slots_;
+  std::uint64_t next_id_ = 0;
+  std::unordered_map<std::uint64_t, results::Judgement> open_;  ///< by engine call id: the row to be filled
+  std::vector<results::Judgement> refused_;                     ///< failed before they reached the engine
+};
+
+/// The first token of each label, as it follows a prefilled answer. Throws Error when a label has no token or
+/// two labels share their first one.
+std::vector<std::int32_t> first_tokens(const text::Tokenizer& tokenizer, const std::vector<std::string>& labels);
+
+}  // namespace assize::cluster
