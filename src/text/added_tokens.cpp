@@ -42,7 +42,8 @@ std::vector<AddedMatch> AddedTokenMatcher::find(std::string_view text, std::span
       const AddedToken* found = nullptr;
       for (std::uint32_t i = first_of_byte_[byte]; i < first_of_byte_[byte + 1u] && !found; ++i) {
         const std::string_view content = tokens_[i].content;
-        if (content.size() <= range.end_bytes - at && text.substr(at, content.size()) == content) found = &tokens_[i];
+        if (content.size() <= range.end_bytes - at && text.substr(at, content.size()) == content)
+          found = &tokens_[i];
       }
       if (!found) {
         ++at;

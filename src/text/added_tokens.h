@@ -38,7 +38,7 @@ class AddedTokenMatcher {
   std::vector<AddedMatch> find(std::string_view text, std::span<const Range> trusted) const;
 
  private:
-  std::vector<AddedToken> tokens_;  ///< sorted by first byte, longest first
+  std::vector<AddedToken> tokens_;            ///< sorted by first byte, longest first
   std::vector<std::uint32_t> first_of_byte_;  ///< 257: tokens that begin with byte b are [b], [b + 1])
 };
 

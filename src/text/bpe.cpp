@@ -16,7 +16,8 @@ constexpr std::size_t kCachedPieceBytes = 64;
 constexpr std::size_t kCachedPiecesPerShard = 8192;
 
 std::uint64_t pair_of(std::int32_t left, std::int32_t right) {
-  return (static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32) | static_cast<std::uint32_t>(right);
+  return (static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32) |
+         static_cast<std::uint32_t>(right);
 }
 
 std::size_t slot_hash(std::uint64_t pair) {
@@ -31,7 +32,8 @@ struct PieceHash {
 
 }  // namespace
 
-// Ids of pieces seen before. Filled until full, never emptied: words are Zipf-distributed, so the first ones stay useful.
+// Ids of pieces seen before. Filled until full, never emptied: words are Zipf-distributed, so the first ones
+// stay useful.
 struct Bpe::Cache {
   struct Shard {
     std::mutex mutex;
@@ -95,7 +97,8 @@ void Bpe::merge(std::string_view piece, std::vector<std::int32_t>& ids) const {
       heap.push_back({target->rank, i - 1, target->merged});
     }
   }
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue(std::greater<>{}, std::move(heap));
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue(std::greater<>{},
+                                                                               std::move(heap));
   while (!queue.empty()) {
     const Candidate best = queue.top();
     queue.pop();
@@ -138,7 +141,8 @@ void Bpe::encode(std::string_view piece, std::vector<std::int32_t>& ids) const {
   merge(piece, ids);
   const std::lock_guard lock(shard.mutex);
   if (shard.ids_of.size() < kCachedPiecesPerShard) {
-    shard.ids_of.try_emplace(std::string(piece), ids.begin() + static_cast<std::ptrdiff_t>(before), ids.end());
+    shard.ids_of.try_emplace(std::string(piece), ids.begin() + static_cast<std::ptrdiff_t>(before),
+                             ids.end());
   }
 }
 

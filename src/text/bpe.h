@@ -9,7 +9,8 @@
 
 namespace assize::text {
 
-/// One merge rule of BPE: the pair (left, right) becomes `merged`. Its rank is its index in the list of rules.
+/// One merge rule of BPE: the pair (left, right) becomes `merged`. Its rank is its index in the list of
+/// rules.
 struct MergeRule {
   std::int32_t left = 0;
   std::int32_t right = 0;
@@ -19,8 +20,9 @@ struct MergeRule {
 /// Byte-pair encoding by ranked merges (Sennrich et al. 2016, as GPT-2 uses it on bytes).
 class Bpe {
  public:
-  /// `byte_ids`: id of each of the 256 bytes; bytes with -1 are dropped, as the reference drops characters that
-  /// are not in the vocabulary (SmolLM2 has no token for 21 bytes). Of two rules for the same pair the later one counts.
+  /// `byte_ids`: id of each of the 256 bytes; bytes with -1 are dropped, as the reference drops characters
+  /// that are not in the vocabulary (SmolLM2 has no token for 21 bytes). Of two rules for the same pair the
+  /// later one counts.
   Bpe(std::span<const std::int32_t, 256> byte_ids, std::span<const MergeRule> rules);
   ~Bpe();
   Bpe(Bpe&&) noexcept;

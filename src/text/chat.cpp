@@ -1,8 +1,7 @@
 #include "text/chat.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -23,7 +22,8 @@ PromptText trimmed(const PromptText& content) {
   std::size_t begin = 0, end = all.size();
   while (begin < end) {
     const Utf8Step step = decode_utf8(std::string_view(all).substr(begin));
-    const bool separator = step.code_point >= 0x1C && step.code_point <= 0x1F;  // Python counts these as blank
+    const bool separator =
+        step.code_point >= 0x1C && step.code_point <= 0x1F;  // Python counts these as blank
     if (!is_white_space(step.code_point) && !separator) break;
     begin += step.bytes;
   }
@@ -46,7 +46,8 @@ PromptText trimmed(const PromptText& content) {
 }
 
 void check_role(const std::string& role) {
-  const bool fine = !role.empty() && std::all_of(role.begin(), role.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+  const bool fine = !role.empty() && std::all_of(role.begin(), role.end(),
+                                                 [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
   if (!fine) throw Error("'" + role + "' is not a role of a chat message; roles are system, user, assistant");
 }
 
@@ -73,7 +74,14 @@ std::string read_chat_template(const std::filesystem::path& folder) {
     const auto root = nlohmann::json::parse(base::read_file(path, kMaxTemplateBytes), nullptr, false);
     if (root.is_discarded() || !root.is_object()) throw Error(path.string() + ": is not a valid JSON object");
     const auto found = root.find("chat_template");
-    if (found != root.end() && found->is_string()) return found->get<std::string>();
+    if (found == root.end()) continue;
+    if (found->is_string()) return found->get<std::string>();
+    // Several templates: [{"name": ..., "template": ...}]; the one for chats is called "default".
+    for (const auto& entry : *found) {
+      if (!entry.is_object() || entry.value<nlohmann::json>("name", nullptr) != "default") continue;
+      const auto text = entry.find("template");
+      if (text != entry.end() && text->is_string()) return text->get<std::string>();
+    }
   }
   return {};
 }
@@ -126,16 +134,23 @@ PromptText render_chat(const ChatStyle& style, std::span<const ChatMessage> mess
   return out;
 }
 
-ChatStyle detect_chat_style(const std::filesystem::path& folder, const Tokenizer& tokenizer) {
+ChatStyle detect_chat_style(const std::filesystem::path& folder, const Tokenizer& tokenizer,
+                            std::optional<ChatFormat> named) {
   const bool chatml = tokenizer.id_of("<|im_start|>") && tokenizer.id_of("<|im_end|>");
   const bool llama3 = tokenizer.id_of("<|start_header_id|>") && tokenizer.id_of("<|eot_id|>");
-  if (chatml == llama3) {
-    throw Error(folder.string() + ": the tokenizer has the tokens of " + (chatml ? "both" : "neither") +
-                " chat format (chatml, llama3); name the judge's chat format");
+  if (named && !(*named == ChatFormat::chatml ? chatml : llama3)) {
+    throw Error(folder.string() + ": the tokenizer has no tokens of the chat format " +
+                std::string(name_of(*named)) + "; name another format or another judge");
+  }
+  if (!named && chatml == llama3) {
+    throw Error(folder.string() + ": the tokenizer has the tokens of " +
+                (chatml ? "both chat formats" : "no chat format") +
+                " (chatml, llama3); name the judge's chat format");
   }
   ChatStyle style;
-  style.format = chatml ? ChatFormat::chatml : ChatFormat::llama3;
-  if (chatml) style.default_system = default_system_of(read_chat_template(folder));
+  style.format = named ? *named : chatml ? ChatFormat::chatml : ChatFormat::llama3;
+  if (style.format == ChatFormat::chatml)
+    style.default_system = default_system_of(read_chat_template(folder));
   return style;
 }
 

@@ -43,10 +43,12 @@ ChatFormat chat_format_of(std::string_view name);
 /// The name of a format.
 std::string_view name_of(ChatFormat format);
 
-/// The style of the judge in `folder`: the format from the tokens that `tokenizer` has, the default system
-/// prompt as the literal in the folder's chat template (chat_template.jinja, chat_template.json,
-/// tokenizer_config.json; none of them there: no default). Throws Error when no format fits or several do.
-ChatStyle detect_chat_style(const std::filesystem::path& folder, const Tokenizer& tokenizer);
+/// The style of the judge in `folder`: the format is `named`, or follows from the tokens that `tokenizer`
+/// has; the default system prompt is the literal in the folder's chat template (chat_template.jinja,
+/// chat_template.json, tokenizer_config.json; none of them there: no default). Throws Error when `tokenizer`
+/// has the tokens of no format or of several, or not those of the format named.
+ChatStyle detect_chat_style(const std::filesystem::path& folder, const Tokenizer& tokenizer,
+                            std::optional<ChatFormat> named = std::nullopt);
 
 /// The string that ends a turn ("<|im_end|>", "<|eot_id|>").
 std::string_view end_of_turn(ChatFormat format);

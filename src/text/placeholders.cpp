@@ -22,7 +22,8 @@ std::vector<std::int32_t> expand_placeholders(std::span<const std::int32_t> ids,
       continue;
     }
     if (counts[next] < 1) {
-      throw base::Error("picture " + std::to_string(next) + " has " + std::to_string(counts[next]) + " tokens");
+      throw base::Error("picture " + std::to_string(next) + " has " + std::to_string(counts[next]) +
+                        " tokens");
     }
     out.insert(out.end(), static_cast<std::size_t>(counts[next++]), placeholder_id);
   }

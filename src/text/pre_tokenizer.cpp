@@ -51,12 +51,14 @@ void cut(std::string_view text, const std::vector<Range>& found, SplitBehavior b
     previous = range.end_bytes;
   }
   if (previous != text.size()) add(previous, text.size(), false);
-  if (behavior == SplitBehavior::contiguous && piece_begin < text.size()) pieces.push_back(text.substr(piece_begin));
+  if (behavior == SplitBehavior::contiguous && piece_begin < text.size())
+    pieces.push_back(text.substr(piece_begin));
 }
 
 }  // namespace
 
-void pre_tokenize(const std::vector<SplitStep>& steps, std::string_view text, std::vector<std::string_view>& pieces) {
+void pre_tokenize(const std::vector<SplitStep>& steps, std::string_view text,
+                  std::vector<std::string_view>& pieces) {
   pieces.clear();
   if (text.empty()) return;
   pieces.push_back(text);

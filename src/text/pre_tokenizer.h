@@ -25,7 +25,8 @@ struct RegexSplit {
   SplitInvert invert = SplitInvert::no;
 };
 
-/// Digits of tokenizer.json: numeric characters apart from others, one by one (isolated) or in runs (contiguous).
+/// Digits of tokenizer.json: numeric characters apart from others, one by one (isolated) or in runs
+/// (contiguous).
 struct DigitSplit {
   SplitBehavior behavior = SplitBehavior::isolated;
 };
@@ -34,6 +35,7 @@ using SplitStep = std::variant<RegexSplit, DigitSplit>;
 
 /// Cuts `text` (valid UTF-8) into pieces by each step in turn, every step on each piece of the one before.
 /// Pieces are views of `text`, never empty. `pieces` is overwritten.
-void pre_tokenize(const std::vector<SplitStep>& steps, std::string_view text, std::vector<std::string_view>& pieces);
+void pre_tokenize(const std::vector<SplitStep>& steps, std::string_view text,
+                  std::vector<std::string_view>& pieces);
 
 }  // namespace assize::text

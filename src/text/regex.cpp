@@ -57,8 +57,8 @@ Regex::Regex(std::string_view pattern, const std::string& where) {
   auto compiled = std::make_shared<Compiled>();
   compiled->pattern = pattern;
   OnigErrorInfo info;
-  const int code = onig_new(&compiled->regex, uchars(pattern), uchars(pattern) + pattern.size(), ONIG_OPTION_NONE,
-                            ONIG_ENCODING_UTF8, ONIG_SYNTAX_RUBY, &info);
+  const int code = onig_new(&compiled->regex, uchars(pattern), uchars(pattern) + pattern.size(),
+                            ONIG_OPTION_NONE, ONIG_ENCODING_UTF8, ONIG_SYNTAX_RUBY, &info);
   if (code != ONIG_NORMAL) {
     compiled->regex = nullptr;
     throw Error(where + ": not a regular expression that Oniguruma reads (" + message_of(code, &info) + ")");
@@ -75,7 +75,8 @@ void Regex::find_all(std::string_view text, std::vector<Range>& matches) const {
   const std::unique_ptr<OnigMatchParam, Free> limits(onig_new_match_param());
   if (!region || !limits) throw std::bad_alloc();
   onig_initialize_match_param(limits.get());
-  // The patterns of the families we read need a few retries per byte (a run of blanks is read at most four times).
+  // The patterns of the families we read need a few retries per byte (a run of blanks is read at most four
+  // times).
   onig_set_match_stack_limit_size_of_match_param(limits.get(), kMaxStackEntries);
   onig_set_retry_limit_in_match_of_match_param(limits.get(), 100000 + 64 * text.size());
   onig_set_retry_limit_in_search_of_match_param(limits.get(), 1000000 + 256 * text.size());
@@ -89,8 +90,8 @@ void Regex::find_all(std::string_view text, std::vector<Range>& matches) const {
                                             ONIG_OPTION_NONE, limits.get());
     if (code == ONIG_MISMATCH) return;
     if (code < 0) {
-      throw Error("the pre-tokenizer's regular expression gave up on a text of " + std::to_string(text.size()) +
-                      " bytes (" + message_of(code, nullptr) + ")",
+      throw Error("the pre-tokenizer's regular expression gave up on a text of " +
+                      std::to_string(text.size()) + " bytes (" + message_of(code, nullptr) + ")",
                   base::ErrorKind::failed);
     }
     // \K in a lookaround can report a beginning outside of [from, end of match].

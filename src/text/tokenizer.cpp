@@ -44,7 +44,8 @@ std::vector<Range> clip(const std::vector<Range>& ranges, Range window) {
 
 // Calls `gap(range)` for each stretch between matches and `token(id)` for each match, in order.
 template <class Gap, class Token>
-void walk(std::size_t size_bytes, const std::vector<AddedMatch>& matches, const Gap& gap, const Token& token) {
+void walk(std::size_t size_bytes, const std::vector<AddedMatch>& matches, const Gap& gap,
+          const Token& token) {
   std::size_t from = 0;
   for (const AddedMatch& match : matches) {
     if (from < match.range.begin_bytes) gap(Range{from, match.range.begin_bytes});
@@ -63,7 +64,9 @@ std::vector<Range> normalize_ranges(const std::vector<Range>& ranges, std::strin
     const std::size_t limit = std::min(before.size(), normalized.size());
     std::size_t same = 0;
     while (same < limit && before[same] == normalized[same]) ++same;
-    while (same > 0 && same < normalized.size() && (static_cast<unsigned char>(normalized[same]) & 0xC0) == 0x80) --same;
+    while (same > 0 && same < normalized.size() &&
+           (static_cast<unsigned char>(normalized[same]) & 0xC0) == 0x80)
+      --same;
     return same;
   };
   std::vector<Range> result;
@@ -99,7 +102,8 @@ struct Tokenizer::Tables {
     if (spec.ignore_merges == IgnoreMerges::yes) {
       for (std::size_t id = 0; id < spec.tokens.size(); ++id) {
         if (!spec.in_vocabulary[id]) continue;
-        if (auto piece = unspell_bytes(spec.tokens[id])) whole_pieces.emplace(std::move(*piece), static_cast<std::int32_t>(id));
+        if (auto piece = unspell_bytes(spec.tokens[id]))
+          whole_pieces.emplace(std::move(*piece), static_cast<std::int32_t>(id));
       }
     }
   }
@@ -120,7 +124,8 @@ struct Tokenizer::Tables {
   }
 
   // Text between added tokens of the raw text: normalised here, then searched for the others.
-  void encode_gap(std::string_view text, const std::vector<Range>& trusted, std::vector<std::int32_t>& ids) const {
+  void encode_gap(std::string_view text, const std::vector<Range>& trusted,
+                  std::vector<std::int32_t>& ids) const {
     std::string storage;
     std::string_view normalized = text;
     if (spec.normalizer == Normalizer::nfc && !is_ascii(text)) normalized = storage = nfc(text);
@@ -128,7 +133,9 @@ struct Tokenizer::Tables {
     const auto ranges = normalized == text ? trusted : normalize_ranges(trusted, text, normalized);
     walk(
         normalized.size(), normalized_added.find(normalized, ranges),
-        [&](Range gap) { encode_plain(normalized.substr(gap.begin_bytes, gap.end_bytes - gap.begin_bytes), ids); },
+        [&](Range gap) {
+          encode_plain(normalized.substr(gap.begin_bytes, gap.end_bytes - gap.begin_bytes), ids);
+        },
         [&](std::int32_t id) { ids.push_back(id); });
   }
 
@@ -150,7 +157,7 @@ struct Tokenizer::Tables {
   Bpe bpe;
   std::vector<std::string> bytes;  // by id
   std::vector<std::uint8_t> special;
-  std::unordered_map<std::string_view, std::int32_t> id_of;  // views of spec.tokens
+  std::unordered_map<std::string_view, std::int32_t> id_of;    // views of spec.tokens
   std::unordered_map<std::string, std::int32_t> whole_pieces;  // only with ignore_merges
 };
 
@@ -197,8 +204,9 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, DecodeSpecial s
 
 std::string_view Tokenizer::bytes_of(std::int32_t id) const {
   const auto& bytes = tables_->bytes;
-  return id >= 0 && static_cast<std::size_t>(id) < bytes.size() ? std::string_view(bytes[static_cast<std::size_t>(id)])
-                                                                : std::string_view();
+  return id >= 0 && static_cast<std::size_t>(id) < bytes.size()
+             ? std::string_view(bytes[static_cast<std::size_t>(id)])
+             : std::string_view();
 }
 
 bool Tokenizer::is_special(std::int32_t id) const {

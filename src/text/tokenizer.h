@@ -41,7 +41,8 @@ class Tokenizer {
 
   /// The text of `ids` as UTF-8; invalid bytes become U+FFFD (utf8.h). Ids without a token give nothing.
   std::string decode(std::span<const std::int32_t> ids, DecodeSpecial special) const;
-  /// The bytes that a token stands for; an added token stands for its own text. Empty for ids without a token.
+  /// The bytes that a token stands for; an added token stands for its own text. Empty for ids without a
+  /// token.
   std::string_view bytes_of(std::int32_t id) const;
   /// True for added tokens with the flag "special".
   bool is_special(std::int32_t id) const;

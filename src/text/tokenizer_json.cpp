@@ -1,7 +1,6 @@
 #include "text/tokenizer_json.h"
 
 #include <nlohmann/json.hpp>
-
 #include <unordered_map>
 
 #include "base/error.h"
@@ -16,10 +15,11 @@ using nlohmann::json;
 namespace {
 
 constexpr std::int64_t kMaxId = (1 << 21) - 1;  // the largest vocabularies in use have 2^18 tokens
-constexpr int kMaxDepth = 4;                     // of Sequences inside Sequences
+constexpr int kMaxDepth = 4;                    // of Sequences inside Sequences
 constexpr std::size_t kMaxSplits = 16;
 constexpr std::size_t kMaxTokenBytes = 4096;
-constexpr const char* kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr const char* kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 // A value and the place where it stands, for the errors.
 struct Node {
@@ -63,7 +63,8 @@ struct Node {
     if (!value->is_array()) fail("must be a list");
     std::vector<Node> nodes;
     nodes.reserve(value->size());
-    for (std::size_t i = 0; i < value->size(); ++i) nodes.push_back({&(*value)[i], where + "[" + std::to_string(i) + "]"});
+    for (std::size_t i = 0; i < value->size(); ++i)
+      nodes.push_back({&(*value)[i], where + "[" + std::to_string(i) + "]"});
     return nodes;
   }
   [[noreturn]] void unsupported(const std::string& type, const char* supported) const {
@@ -116,16 +117,19 @@ RegexSplit read_split(const Node& node) {
 void read_pre_tokenizer(const Node& node, int depth, std::vector<SplitStep>& steps, bool& byte_level) {
   const std::string type = node.present()["type"].text();
   if (byte_level) node.fail("follows a ByteLevel pre-tokenizer, which must be the last");
-  if (steps.size() >= kMaxSplits) node.fail("is one pre-tokenizer too many (limit " + std::to_string(kMaxSplits) + ")");
+  if (steps.size() >= kMaxSplits)
+    node.fail("is one pre-tokenizer too many (limit " + std::to_string(kMaxSplits) + ")");
   if (type == "Sequence" && depth < kMaxDepth) {
-    for (const Node& part : node["pretokenizers"].elements()) read_pre_tokenizer(part, depth + 1, steps, byte_level);
+    for (const Node& part : node["pretokenizers"].elements())
+      read_pre_tokenizer(part, depth + 1, steps, byte_level);
   } else if (type == "Split") {
     steps.push_back(read_split(node));
   } else if (type == "Digits") {
     steps.push_back(DigitSplit{node["individual_digits"].flag_or(false) ? SplitBehavior::isolated
                                                                         : SplitBehavior::contiguous});
   } else if (type == "ByteLevel") {
-    if (node["add_prefix_space"].flag_or(true)) node["add_prefix_space"].fail("must be false, true is not supported");
+    if (node["add_prefix_space"].flag_or(true))
+      node["add_prefix_space"].fail("must be false, true is not supported");
     if (node["use_regex"].flag_or(true)) steps.push_back(RegexSplit{Regex(kGpt2Pattern, node.where)});
     byte_level = true;
   } else {
@@ -165,11 +169,13 @@ void refuse_unless(bool fine, const Node& node, const char* what) {
 void check_model_options(const Node& model) {
   const std::string type = model["type"].text_or("BPE");  // files of 2019 do not name it
   if (type != "BPE") model["type"].unsupported(type, "BPE is");
-  refuse_unless(!model["byte_fallback"].flag_or(false), model["byte_fallback"], "must be false: byte fallback is not supported");
+  refuse_unless(!model["byte_fallback"].flag_or(false), model["byte_fallback"],
+                "must be false: byte fallback is not supported");
   refuse_unless(model["dropout"].absent() || *model["dropout"].value == 0, model["dropout"],
                 "must be null: random merges are not supported");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    refuse_unless(model[key].text_or("").empty(), model[key], "must be empty: affixes of subwords are not supported");
+    refuse_unless(model[key].text_or("").empty(), model[key],
+                  "must be empty: affixes of subwords are not supported");
   }
 }
 
@@ -177,8 +183,10 @@ using Vocabulary = std::unordered_map<std::string_view, std::int32_t>;
 
 // Makes `spelling` the token of `id`.
 void add_token(TokenizerSpec& spec, std::int32_t id, std::string spelling, const Node& where) {
-  if (spelling.size() > kMaxTokenBytes) where.fail("has a token of more than " + std::to_string(kMaxTokenBytes) + " bytes");
-  if (static_cast<std::size_t>(id) >= spec.tokens.size()) spec.tokens.resize(static_cast<std::size_t>(id) + 1);
+  if (spelling.size() > kMaxTokenBytes)
+    where.fail("has a token of more than " + std::to_string(kMaxTokenBytes) + " bytes");
+  if (static_cast<std::size_t>(id) >= spec.tokens.size())
+    spec.tokens.resize(static_cast<std::size_t>(id) + 1);
   std::string& slot = spec.tokens[static_cast<std::size_t>(id)];
   if (!slot.empty() && slot != spelling) {
     where.fail("gives id " + std::to_string(id) + " to '" + slot + "' and to '" + spelling + "'");
@@ -209,7 +217,8 @@ void read_bytes(const Node& model, const Vocabulary& vocabulary, TokenizerSpec& 
     spec.byte_ids[byte] = found == vocabulary.end() ? unknown : found->second;
     any |= found != vocabulary.end();
     if (found == vocabulary.end() && unknown >= 0 && model["fuse_unk"].flag_or(false)) {
-      model["fuse_unk"].fail("must be false where model.vocab lacks bytes: fusing unknown bytes is not supported");
+      model["fuse_unk"].fail(
+          "must be false where model.vocab lacks bytes: fusing unknown bytes is not supported");
     }
   }
   if (!any) model["vocab"].fail("has no token for any single byte, so it is not a byte-level vocabulary");
@@ -221,7 +230,9 @@ void read_merges(const Node& node, const Vocabulary& vocabulary, TokenizerSpec& 
   std::string left, right;
   for (std::size_t rank = 0; rank < node.value->size(); ++rank) {
     const json& rule = (*node.value)[rank];
-    const auto fail = [&](const std::string& what) { Node{&rule, node.where + "[" + std::to_string(rank) + "]"}.fail(what); };
+    const auto fail = [&](const std::string& what) {
+      Node{&rule, node.where + "[" + std::to_string(rank) + "]"}.fail(what);
+    };
     if (rule.is_string()) {
       const auto& both = rule.get_ref<const std::string&>();
       const std::size_t blank = both.find(' ');
@@ -238,7 +249,8 @@ void read_merges(const Node& node, const Vocabulary& vocabulary, TokenizerSpec& 
     }
     const auto id_of = [&](const std::string& token) {
       const auto found = vocabulary.find(token);
-      if (found == vocabulary.end()) fail("needs the token '" + token.substr(0, 80) + "', which is not in model.vocab");
+      if (found == vocabulary.end())
+        fail("needs the token '" + token.substr(0, 80) + "', which is not in model.vocab");
       return found->second;
     };
     const std::int32_t left_id = id_of(left), right_id = id_of(right);
@@ -260,8 +272,8 @@ void read_added_tokens(const Node& node, const Vocabulary& vocabulary, Tokenizer
     token.normalized = entry["normalized"].flag_or(!token.special);
     const auto known = vocabulary.find(token.content);
     if (known != vocabulary.end() && known->second != token.id) {
-      entry["id"].fail("is " + std::to_string(token.id) + ", but model.vocab gives '" + token.content + "' the id " +
-                       std::to_string(known->second));
+      entry["id"].fail("is " + std::to_string(token.id) + ", but model.vocab gives '" + token.content +
+                       "' the id " + std::to_string(known->second));
     }
     add_token(spec, token.id, token.content, entry);
     spec.added.push_back(std::move(token));
@@ -289,7 +301,9 @@ TokenizerSpec parse_tokenizer_json(std::string_view text, const std::string& nam
   bool byte_level = false;
   read_pre_tokenizer(file["pre_tokenizer"], 0, spec.splits, byte_level);
   if (!byte_level) {
-    file["pre_tokenizer"].fail("has no ByteLevel at its end, only byte-level BPE is supported; use a judge with a byte-level BPE tokenizer");
+    file["pre_tokenizer"].fail(
+        "has no ByteLevel at its end, only byte-level BPE is supported; use a judge with a byte-level BPE "
+        "tokenizer");
   }
   spec.ignore_merges = model["ignore_merges"].flag_or(false) ? IgnoreMerges::yes : IgnoreMerges::no;
   read_vocabulary(model["vocab"], spec);

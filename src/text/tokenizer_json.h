@@ -23,8 +23,8 @@ struct TokenizerSpec {
   Normalizer normalizer = Normalizer::none;
   std::vector<SplitStep> splits;
   IgnoreMerges ignore_merges = IgnoreMerges::no;
-  std::vector<std::string> tokens;          ///< spelling by id, added tokens included; empty: no such token
-  std::vector<std::uint8_t> in_vocabulary;  ///< by id: 1 for tokens of the BPE model
+  std::vector<std::string> tokens;           ///< spelling by id, added tokens included; empty: no such token
+  std::vector<std::uint8_t> in_vocabulary;   ///< by id: 1 for tokens of the BPE model
   std::array<std::int32_t, 256> byte_ids{};  ///< -1: the vocabulary has no token for that byte
   std::vector<MergeRule> merges;
   std::vector<AddedToken> added;

@@ -13,7 +13,8 @@ struct Utf8Step {
   enum class Kind { valid, invalid, cut_short } kind = Kind::valid;  ///< cut_short: could go on after the end
 };
 
-/// Decodes at the start of `bytes`, which must not be empty. Invalid parts are as in the Unicode standard, section 3.9
+/// Decodes at the start of `bytes`, which must not be empty. Invalid parts are as in the Unicode standard,
+/// section 3.9
 /// ("maximal subpart"), which Python's errors="replace" and Rust's from_utf8_lossy follow.
 Utf8Step decode_utf8(std::string_view bytes);
 

@@ -30,7 +30,8 @@ inline std::vector<std::string> strings() {
     }
     const std::string hex = row.at("hex");
     std::string bytes;
-    for (std::size_t i = 0; i < hex.size(); i += 2) bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+    for (std::size_t i = 0; i < hex.size(); i += 2)
+      bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
     all.push_back(bytes);
   }
   return all;
@@ -44,7 +45,8 @@ inline assize::text::Tokenizer small(const std::string& name) {
 inline std::string hash(std::span<const std::int32_t> ids) {
   std::uint32_t h = 0x811C9DC5u;
   for (const std::int32_t id : ids) {
-    for (int byte = 0; byte < 4; ++byte) h = (h ^ ((static_cast<std::uint32_t>(id) >> (8 * byte)) & 0xFF)) * 0x01000193u;
+    for (int byte = 0; byte < 4; ++byte)
+      h = (h ^ ((static_cast<std::uint32_t>(id) >> (8 * byte)) & 0xFF)) * 0x01000193u;
   }
   char text[9];
   std::snprintf(text, sizeof text, "%08x", h);

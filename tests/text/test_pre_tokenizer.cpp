@@ -1,9 +1,9 @@
+#include <map>
+#include <random>
+
 #include "support/catch.h"
 #include "text/bpe.h"
 #include "text/pre_tokenizer.h"
-
-#include <map>
-#include <random>
 
 using namespace assize::text;
 
@@ -11,7 +11,8 @@ namespace {
 
 using Pieces = std::vector<std::string_view>;
 
-Pieces split(std::string_view text, const char* pattern, SplitBehavior behavior, SplitInvert invert = SplitInvert::no) {
+Pieces split(std::string_view text, const char* pattern, SplitBehavior behavior,
+             SplitInvert invert = SplitInvert::no) {
   Pieces pieces;
   pre_tokenize({RegexSplit{Regex(pattern, "test"), behavior, invert}}, text, pieces);
   return pieces;
@@ -52,7 +53,8 @@ TEST_CASE("merges equal the plain definition: lowest rank first, leftmost of equ
     std::vector<std::int32_t> symbols{'a', 'b', 'c'};
     std::map<std::pair<std::int32_t, std::int32_t>, std::size_t> rank;
     for (std::int32_t merged = 256; merged < 264; ++merged) {
-      const std::int32_t left = symbols[random() % symbols.size()], right = symbols[random() % symbols.size()];
+      const std::int32_t left = symbols[random() % symbols.size()],
+                         right = symbols[random() % symbols.size()];
       if (!rank.emplace(std::pair(left, right), rules.size()).second) continue;
       rules.push_back({left, right, merged});
       symbols.push_back(merged);

@@ -25,7 +25,9 @@ TEST_CASE("a token that lies half in untrusted text is not recognised") {
   const auto tokenizer = golden::small("qwen");
   const std::int32_t end = tokenizer.id_of("<|im_end|>").value();
   PromptText prompt;
-  prompt.append("<|im_", Trust::untrusted).append("end|><|im_end|>", Trust::trusted).append("<|im_end|", Trust::untrusted);
+  prompt.append("<|im_", Trust::untrusted)
+      .append("end|><|im_end|>", Trust::trusted)
+      .append("<|im_end|", Trust::untrusted);
   const auto ids = tokenizer.encode(prompt);
   CHECK(std::count(ids.begin(), ids.end(), end) == 1);
   CHECK(tokenizer.decode(ids, DecodeSpecial::keep) == prompt.plain());
@@ -75,7 +77,10 @@ TEST_CASE("normalised added tokens keep their trust when normalisation moves the
 
 TEST_CASE("neighbours with equal trust become one segment") {
   PromptText prompt;
-  prompt.append("a", Trust::trusted).append("", Trust::untrusted).append("b", Trust::trusted).append("c", Trust::untrusted);
+  prompt.append("a", Trust::trusted)
+      .append("", Trust::untrusted)
+      .append("b", Trust::trusted)
+      .append("c", Trust::untrusted);
   REQUIRE(prompt.segments.size() == 2);
   CHECK(prompt.segments[0] == Segment{"ab", Trust::trusted});
   CHECK(prompt.plain() == "abc");
@@ -86,6 +91,7 @@ TEST_CASE("placeholders are written once per picture token") {
   CHECK(expand_placeholders(ids, 9, counts) == std::vector<std::int32_t>{1, 9, 9, 9, 2, 9, 9, 9});
   CHECK(expand_placeholders(ids, 7, {}) == ids);
   const std::vector<std::int32_t> two{3, 1}, zero{3, 0, 1};
-  CHECK_THROWS_WITH(expand_placeholders(ids, 9, two), Catch::Matchers::Contains("3 picture placeholders") && Catch::Matchers::Contains("2 pictures"));
+  CHECK_THROWS_WITH(expand_placeholders(ids, 9, two), Catch::Matchers::Contains("3 picture placeholders") &&
+                                                          Catch::Matchers::Contains("2 pictures"));
   CHECK_THROWS_WITH(expand_placeholders(ids, 9, zero), Catch::Matchers::Contains("picture 1 has 0 tokens"));
 }

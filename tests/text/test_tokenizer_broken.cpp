@@ -21,7 +21,8 @@ std::string error_of(const std::function<void(json&)>& change, const char* name 
   return {};
 }
 
-void check_error(const std::function<void(json&)>& change, const std::vector<std::string>& parts, const char* name = "qwen") {
+void check_error(const std::function<void(json&)>& change, const std::vector<std::string>& parts,
+                 const char* name = "qwen") {
   const std::string message = error_of(change, name);
   INFO(message);
   CHECK(message.starts_with("judge/tokenizer.json"));
@@ -50,7 +51,8 @@ TEST_CASE("what is not JSON or not a tokenizer") {
   CHECK(parse_error(std::string(200000, '[')).find("is not valid JSON") != std::string::npos);
   CHECK(parse_error("[1]").find("must hold a JSON object") != std::string::npos);
   CHECK(parse_error("{}").find("model: is missing") != std::string::npos);
-  CHECK_THROWS_WITH(Tokenizer::load("/nowhere/tokenizer.json"), Catch::Matchers::Contains("/nowhere/tokenizer.json"));
+  CHECK_THROWS_WITH(Tokenizer::load("/nowhere/tokenizer.json"),
+                    Catch::Matchers::Contains("/nowhere/tokenizer.json"));
 }
 
 TEST_CASE("other models and options are refused by name") {
@@ -61,22 +63,54 @@ TEST_CASE("other models and options are refused by name") {
   check_error([](json& t) { t["model"]["continuing_subword_prefix"] = "##"; }, {"continuing_subword_prefix"});
   check_error([](json& t) { t["model"]["end_of_word_suffix"] = "</w>"; }, {"end_of_word_suffix"});
   check_error([](json& t) { t["model"]["unk_token"] = "nothing"; }, {"model.unk_token", "'nothing'"});
-  check_error([](json& t) { t["normalizer"] = {{"type", "Lowercase"}}; }, {"normalizer.type", "'Lowercase'", "NFC"});
-  check_error([](json& t) { t["pre_tokenizer"] = nullptr; }, {"pre_tokenizer: is missing"});
-  check_error([](json& t) { t["pre_tokenizer"] = {{"type", "Metaspace"}}; }, {"pre_tokenizer.type", "'Metaspace'", "ByteLevel"});
-  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"].erase(1); }, {"pre_tokenizer", "no ByteLevel"});
-  check_error([](json& t) { std::swap(t["pre_tokenizer"]["pretokenizers"][0], t["pre_tokenizer"]["pretokenizers"][1]); },
-              {"pretokenizers[1]", "ByteLevel"});
-  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = true; }, {"add_prefix_space"});
-  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "MergedWithNext"; }, {"behavior", "'MergedWithNext'"});
-  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", "(a"}}; }, {"pattern", "Oniguruma"});
-  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", std::string(5000, '(')}}; }, {"pattern"});
-  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", std::string(100000, 'a')}}; }, {"pattern", "limit"});
-  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"][0]["pattern"] = json::object(); }, {"pattern.Regex: is missing"});
-  check_error([](json& t) { t["post_processor"] = {{"type", "BertProcessing"}}; }, {"post_processor.type", "'BertProcessing'"});
   check_error(
       [](json& t) {
-        for (int depth = 0; depth < 50; ++depth) t["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {t["pre_tokenizer"]}}};
+        t["normalizer"] = {{"type", "Lowercase"}};
+      },
+      {"normalizer.type", "'Lowercase'", "NFC"});
+  check_error([](json& t) { t["pre_tokenizer"] = nullptr; }, {"pre_tokenizer: is missing"});
+  check_error(
+      [](json& t) {
+        t["pre_tokenizer"] = {{"type", "Metaspace"}};
+      },
+      {"pre_tokenizer.type", "'Metaspace'", "ByteLevel"});
+  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"].erase(1); },
+              {"pre_tokenizer", "no ByteLevel"});
+  check_error(
+      [](json& t) {
+        std::swap(t["pre_tokenizer"]["pretokenizers"][0], t["pre_tokenizer"]["pretokenizers"][1]);
+      },
+      {"pretokenizers[1]", "ByteLevel"});
+  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = true; },
+              {"add_prefix_space"});
+  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "MergedWithNext"; },
+              {"behavior", "'MergedWithNext'"});
+  check_error(
+      [](json& t) {
+        t["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", "(a"}};
+      },
+      {"pattern", "Oniguruma"});
+  check_error(
+      [](json& t) {
+        t["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", std::string(5000, '(')}};
+      },
+      {"pattern"});
+  check_error(
+      [](json& t) {
+        t["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", std::string(100000, 'a')}};
+      },
+      {"pattern", "limit"});
+  check_error([](json& t) { t["pre_tokenizer"]["pretokenizers"][0]["pattern"] = json::object(); },
+              {"pattern.Regex: is missing"});
+  check_error(
+      [](json& t) {
+        t["post_processor"] = {{"type", "BertProcessing"}};
+      },
+      {"post_processor.type", "'BertProcessing'"});
+  check_error(
+      [](json& t) {
+        for (int depth = 0; depth < 50; ++depth)
+          t["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {t["pre_tokenizer"]}}};
       },
       {"'Sequence'"});
 }
@@ -97,16 +131,20 @@ TEST_CASE("broken vocabularies, merges and added tokens") {
   check_error([](json& t) { t["added_tokens"][1].erase("id"); }, {"added_tokens[1].id: is missing"});
   check_error([](json& t) { t["added_tokens"][1]["id"] = 1500; }, {"added_tokens[1]", "id 1500"});
   check_error([](json& t) { t["added_tokens"][1]["content"] = "a"; }, {"added_tokens[1].id", "'a'"});
-  check_error([](json& t) { t["added_tokens"][1]["special"] = "yes"; }, {"added_tokens[1].special", "true or false"});
-  check_error([](json& t) { t["added_tokens"][1]["content"] = std::string(10000, 'x'); }, {"added_tokens[1]", "4096"});
-  check_error([](json& t) { t["post_processor"]["processors"][1]["special_tokens"] = json::object(); }, {"special_tokens"}, "llama");
+  check_error([](json& t) { t["added_tokens"][1]["special"] = "yes"; },
+              {"added_tokens[1].special", "true or false"});
+  check_error([](json& t) { t["added_tokens"][1]["content"] = std::string(10000, 'x'); },
+              {"added_tokens[1]", "4096"});
+  check_error([](json& t) { t["post_processor"]["processors"][1]["special_tokens"] = json::object(); },
+              {"special_tokens"}, "llama");
 }
 
 TEST_CASE("a regular expression that backtracks without end is stopped") {
   json table = golden::read("tokenizer_small_qwen.json");
   table["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", "(?:(?:a|aa)+)+b"}};
   const auto tokenizer = Tokenizer::parse(table.dump(), "t.json");
-  CHECK_THROWS_WITH(tokenizer.encode(std::string(200, 'a'), SpecialTokens::parse), Catch::Matchers::Contains("gave up on a text of 200 bytes"));
+  CHECK_THROWS_WITH(tokenizer.encode(std::string(200, 'a'), SpecialTokens::parse),
+                    Catch::Matchers::Contains("gave up on a text of 200 bytes"));
   CHECK(tokenizer.decode(tokenizer.encode("aab", SpecialTokens::parse), DecodeSpecial::keep) == "aab");
 }
 

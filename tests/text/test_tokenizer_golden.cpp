@@ -1,6 +1,8 @@
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <thread>
 
 #include "golden.h"
 #include "support/catch.h"
@@ -22,7 +24,8 @@ void compare_ids(const Tokenizer& tokenizer, const nlohmann::json& expected, Spe
   std::size_t different = 0;
   for (std::size_t i = 0; i < strings.size(); ++i) {
     if (golden::hash(tokenizer.encode(strings[i], special)) == hashes[i]) continue;
-    if (++different <= 5) UNSCOPED_INFO("string " << i << ": " << nlohmann::json(replace_invalid_utf8(strings[i])));
+    if (++different <= 5)
+      UNSCOPED_INFO("string " << i << ": " << nlohmann::json(replace_invalid_utf8(strings[i])));
   }
   CHECK(different == 0);
 }
@@ -91,7 +94,8 @@ TEST_CASE("decode(encode(x)) is x, or NFC(x) where the tokenizer normalises") {
 
 TEST_CASE("a vocabulary without a byte drops it, as the reference does") {
   const auto tokenizer = golden::small("smollm");
-  CHECK(tokenizer.decode(tokenizer.encode("a\x04z\x05", SpecialTokens::parse), DecodeSpecial::keep) == "az\x05");
+  CHECK(tokenizer.decode(tokenizer.encode("a\x04z\x05", SpecialTokens::parse), DecodeSpecial::keep) ==
+        "az\x05");
 }
 
 TEST_CASE("text that comes token by token equals the text of all tokens") {
@@ -108,7 +112,8 @@ TEST_CASE("text that comes token by token equals the text of all tokens") {
     CHECK(text == tokenizer.decode(ids, special));
     CHECK(detokenizer.finish().empty());
   };
-  for (const std::string& bytes : golden::strings()) check(tokenizer.encode(bytes, SpecialTokens::parse), DecodeSpecial::skip);
+  for (const std::string& bytes : golden::strings())
+    check(tokenizer.encode(bytes, SpecialTokens::parse), DecodeSpecial::skip);
   for (const auto& row : golden::read("tokenizer_ids_qwen.json").at("decode")) {
     check(row.at("ids").get<std::vector<std::int32_t>>(), DecodeSpecial::keep);
   }
@@ -127,6 +132,23 @@ TEST_CASE("a character is held back until its last byte") {
   CHECK(detokenizer.push(byte("a")) == "\uFFFDa");
   CHECK(detokenizer.push(byte("ð")).empty());
   CHECK(detokenizer.finish() == "\uFFFD");
+}
+
+TEST_CASE("one tokenizer serves several threads") {
+  const auto tokenizer = golden::small("qwen");
+  const auto strings = golden::strings();
+  const auto hashes = golden::words(golden::read("tokenizer_ids_qwen.json").at("parse").at("hashes"));
+  std::array<std::size_t, 4> wrong{};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < wrong.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (std::size_t i = 0; i < strings.size(); ++i) {
+        wrong[t] += golden::hash(tokenizer.encode(strings[i], SpecialTokens::parse)) != hashes[i];
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == std::array<std::size_t, 4>{});
 }
 
 TEST_CASE("ids without a token give no text") {

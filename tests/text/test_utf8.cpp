@@ -10,7 +10,8 @@ TEST_CASE("invalid bytes become U+FFFD, one for each maximal part (Unicode 15, t
   CHECK(replace_invalid_utf8("plain \u00e9 \U0001F600") == "plain \u00e9 \U0001F600");
   CHECK(replace_invalid_utf8("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41") == r + r + r + r + r + r + r + r + "A");
   CHECK(replace_invalid_utf8("\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41") == r + r + r + r + r + r + r + r + "A");
-  CHECK(replace_invalid_utf8("\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42") == r + r + r + r + r + "A" + r + r + "B");
+  CHECK(replace_invalid_utf8("\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42") ==
+        r + r + r + r + r + "A" + r + r + "B");
   CHECK(replace_invalid_utf8("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41") == r + r + r + r + "A");
 }
 
@@ -21,8 +22,7 @@ TEST_CASE("every sequence of up to three bytes: replacement is valid, and valid 
     bytes = {static_cast<char>(code), static_cast<char>(code >> 8), static_cast<char>(code >> 16)};
     const std::string fixed = replace_invalid_utf8(bytes);
     wrong += !is_utf8(fixed) || is_utf8(bytes) != (fixed == bytes) || replace_invalid_utf8(fixed) != fixed;
-    wrong += unfinished_utf8_bytes(bytes) > 3 ||
-             (is_utf8(bytes) && unfinished_utf8_bytes(bytes) != 0);
+    wrong += unfinished_utf8_bytes(bytes) > 3 || (is_utf8(bytes) && unfinished_utf8_bytes(bytes) != 0);
   }
   CHECK(wrong == 0);
 }
