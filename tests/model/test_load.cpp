@@ -20,10 +20,11 @@ constexpr model::ModelLimits limits = {
 struct StoredTensor {
   std::vector<std::int64_t> shape;
   std::string data;
+  std::string dtype = "BF16";
 };
 using Stored = std::map<std::string, StoredTensor>;
 
-/// The BF16 tensors of a tiny judge, changed by `edit` and written back.
+/// The tensors of a tiny judge, changed by `edit` and written back.
 void edit_weights(const std::filesystem::path& folder, const std::function<void(Stored&)>& edit) {
   const auto path = folder / "model.safetensors";
   const std::string file = base::read_file(path);
@@ -33,14 +34,15 @@ void edit_weights(const std::filesystem::path& folder, const std::function<void(
   const json stored = json::parse(file.substr(8, header_bytes));
   for (const auto& [name, entry] : stored.items()) {
     const auto offsets = entry.at("data_offsets").get<std::array<std::size_t, 2>>();
-    tensors[name] = {entry.at("shape"), file.substr(8 + header_bytes + offsets[0], offsets[1] - offsets[0])};
+    tensors[name] = {entry.at("shape"), file.substr(8 + header_bytes + offsets[0], offsets[1] - offsets[0]),
+                     entry.at("dtype")};
   }
   edit(tensors);
   json header;
   std::string data;
   for (const auto& [name, tensor] : tensors) {
     const std::size_t end = data.size() + tensor.data.size();
-    header[name] = {{"dtype", "BF16"}, {"shape", tensor.shape}, {"data_offsets", {data.size(), end}}};
+    header[name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {data.size(), end}}};
     data += tensor.data;
   }
   std::string text = header.dump();
@@ -124,6 +126,34 @@ void check_equal(const std::vector<backend::TokenLogprob>& a, const std::vector<
 }
 
 }  // namespace
+
+/// Elements of `From` stored as `To`.
+template <class From, class To, class Convert>
+void store_as(Stored& tensors, const char* dtype, Convert convert) {
+  for (auto& [name, tensor] : tensors) {
+    std::vector<From> from(tensor.data.size() / sizeof(From));
+    std::memcpy(from.data(), tensor.data.data(), tensor.data.size());
+    std::vector<To> to(from.size());
+    std::transform(from.begin(), from.end(), to.begin(), convert);
+    tensor.data.assign(reinterpret_cast<const char*>(to.data()), to.size() * sizeof(To));
+    tensor.dtype = dtype;
+  }
+}
+
+TEST_CASE("the same values stored as BF16, F16 or F32 give the same judge") {
+  Fixture f(TinyKind::qwen2_5_vl);
+  const auto bf16 = f.answer();
+  edit_weights(f.folder.path(),
+               [](Stored& tensors) { store_as<std::uint16_t, float>(tensors, "F32", tensor::bf16_to_f32); });
+  check_equal(f.answer(), bf16);
+  edit_weights(f.folder.path(), [](Stored& tensors) {
+    store_as<float, std::uint16_t>(tensors, "F16", tensor::f32_to_f16);  // rounds the smallest values
+  });
+  const auto f16 = f.answer();
+  edit_weights(f.folder.path(),
+               [](Stored& tensors) { store_as<std::uint16_t, float>(tensors, "F32", tensor::f16_to_f32); });
+  check_equal(f.answer(), f16);
+}
 
 TEST_CASE("every spelling of a checkpoint loads as the same judge") {
   Fixture f(TinyKind::qwen2_5_vl);
