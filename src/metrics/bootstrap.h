@@ -28,8 +28,9 @@ struct BootstrapSettings {
 };
 
 /// The figure over all items with its bootstrap interval. `clusters`: for each item the number of its cluster
-/// (from 0, dense), empty = every item its own; whole clusters are drawn (Field & Welsh 2007). Resamples in which
-/// the figure is undefined are left out; above a tenth of them there is no interval.
+/// (from 0, dense), empty = every item its own; whole clusters are drawn (Field & Welsh 2007). Resamples in
+/// which the figure is undefined are left out; above a tenth of them there is no interval, nor where the
+/// figure is the same in every resample (all right, all wrong).
 Estimate bootstrap(const Statistic& statistic, std::size_t items, const BootstrapSettings& settings,
                    std::span<const std::uint32_t> clusters = {});
 
@@ -38,7 +39,8 @@ Estimate bootstrap(const Statistic& statistic, std::size_t items, const Bootstra
 struct Bounds {
   double low = 0, high = 0;
 };
-Bounds bca_bounds(std::vector<double> resampled, double observed, std::span<const double> jackknife, double level);
+Bounds bca_bounds(std::vector<double> resampled, double observed, std::span<const double> jackknife,
+                  double level);
 Bounds percentile_bounds(std::vector<double> resampled, double level);
 
 /// Quantile q of sorted values, linear between order statistics (numpy.quantile's default).

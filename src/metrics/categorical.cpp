@@ -8,14 +8,18 @@
 namespace assize::metrics {
 namespace {
 
-double weight(Counts counts, std::size_t item) { return counts.empty() ? 1.0 : static_cast<double>(counts[item]); }
+double weight(Counts counts, std::size_t item) {
+  return counts.empty() ? 1.0 : static_cast<double>(counts[item]);
+}
 
 }  // namespace
 
 double Confusion::total() const { return std::accumulate(cells.begin(), cells.end(), 0.0); }
 
-Confusion confusion(std::span<const int> truth, std::span<const int> predicted, std::size_t classes, Counts counts) {
-  if (truth.size() != predicted.size()) throw base::Error("a confusion table needs two columns of equal length");
+Confusion confusion(std::span<const int> truth, std::span<const int> predicted, std::size_t classes,
+                    Counts counts) {
+  if (truth.size() != predicted.size())
+    throw base::Error("a confusion table needs two columns of equal length");
   Confusion table{classes, std::vector<double>(classes * classes)};
   for (std::size_t i = 0; i < truth.size(); ++i) {
     const auto row = static_cast<std::size_t>(truth[i]), column = static_cast<std::size_t>(predicted[i]);
@@ -100,9 +104,11 @@ Figure fleiss_kappa(const RatingTable& table, Counts counts) {
   return {(agreement / items - expected) / (1 - expected), nullptr};
 }
 
-Figure krippendorff_alpha(const RatingTable& table, std::span<const double> values, Level level, Counts counts) {
+Figure krippendorff_alpha(const RatingTable& table, std::span<const double> values, Level level,
+                          Counts counts) {
   const std::size_t k = table.classes;
-  if (level == Level::interval && values.size() != k) throw base::Error("interval alpha needs one value per class");
+  if (level == Level::interval && values.size() != k)
+    throw base::Error("interval alpha needs one value per class");
   std::vector<double> coincidences(k * k), margins(k);
   for (std::size_t i = 0; i < table.items(); ++i) {
     const double* row = &table.cells[i * k];

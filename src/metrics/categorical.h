@@ -18,8 +18,10 @@ struct Confusion {
   double total() const;
 };
 
-/// The table of two columns of class indices. Throws base::Error for unequal lengths and for an index outside.
-Confusion confusion(std::span<const int> truth, std::span<const int> predicted, std::size_t classes, Counts counts = {});
+/// The table of two columns of class indices. Throws base::Error for unequal lengths and for an index
+/// outside.
+Confusion confusion(std::span<const int> truth, std::span<const int> predicted, std::size_t classes,
+                    Counts counts = {});
 
 /// Share of equal labels. Undefined for no items. sklearn.metrics.accuracy_score.
 Figure accuracy(const Confusion& table);
@@ -29,9 +31,9 @@ Figure accuracy(const Confusion& table);
 /// sklearn.metrics.cohen_kappa_score.
 Figure cohen_kappa(const Confusion& table);
 
-/// Means over those of the first `averaged` classes that occur in truth or prediction (0 = of all classes); a class
-/// without predictions has precision 0, one without truth recall 0 (sklearn precision_recall_fscore_support with
-/// average="macro", zero_division=0, labels=...).
+/// Means over those of the first `averaged` classes that occur in truth or prediction (0 = of all classes); a
+/// class without predictions has precision 0, one without truth recall 0 (sklearn
+/// precision_recall_fscore_support with average="macro", zero_division=0, labels=...).
 struct MacroScores {
   Figure precision, recall, f1;
 };
@@ -60,7 +62,8 @@ enum class Level : std::uint8_t {
 /// Items with fewer than 2 ratings do not count. `values` are the numbers of the classes, ascending; used by
 /// `interval` only. Undefined without pairable ratings and where one class only occurs.
 /// krippendorff.alpha(value_counts=...).
-Figure krippendorff_alpha(const RatingTable& table, std::span<const double> values, Level level, Counts counts = {});
+Figure krippendorff_alpha(const RatingTable& table, std::span<const double> values, Level level,
+                          Counts counts = {});
 
 /// Levenshtein distance (1966) of two strings, in bytes, divided by the longer length; 0 for two empty ones.
 double normalised_levenshtein(std::string_view a, std::string_view b);

@@ -85,7 +85,8 @@ Spearman::Column Spearman::sorted(std::span<const double> values) {
   std::iota(column.order.begin(), column.order.end(), 0u);
   std::sort(column.order.begin(), column.order.end(), [&](auto a, auto b) { return values[a] < values[b]; });
   for (std::size_t i = 0; i < column.order.size(); ++i) {
-    if (i == 0 || values[column.order[i]] != values[column.order[i - 1]]) column.starts.push_back(static_cast<std::uint32_t>(i));
+    if (i == 0 || values[column.order[i]] != values[column.order[i - 1]])
+      column.starts.push_back(static_cast<std::uint32_t>(i));
   }
   column.starts.push_back(static_cast<std::uint32_t>(values.size()));
   return column;
@@ -99,9 +100,12 @@ Spearman::Spearman(std::span<const double> x, std::span<const double> y) {
 
 Figure Spearman::operator()(Counts counts) const {
   const std::size_t n = x_.order.size();
-  const std::uint64_t total = counts.empty() ? n : std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  const std::uint64_t total =
+      counts.empty() ? n : std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
   if (total < 2) return no_figure(kTooFew);
-  const auto count = [&](std::uint32_t item) { return counts.empty() ? 1.0 : static_cast<double>(counts[item]); };
+  const auto count = [&](std::uint32_t item) {
+    return counts.empty() ? 1.0 : static_cast<double>(counts[item]);
+  };
   const double middle = (static_cast<double>(total) + 1) / 2;
 
   // Rank minus mean rank of each value of x, then the products while walking the values of y.
@@ -141,7 +145,8 @@ Kendall::Kendall(std::span<const double> x, std::span<const double> y) {
   std::iota(by_y.begin(), by_y.end(), 0u);
   order_ = by_y;
   std::sort(by_y.begin(), by_y.end(), [&](auto a, auto b) { return y[a] < y[b]; });
-  std::sort(order_.begin(), order_.end(), [&](auto a, auto b) { return x[a] != x[b] ? x[a] < x[b] : y[a] < y[b]; });
+  std::sort(order_.begin(), order_.end(),
+            [&](auto a, auto b) { return x[a] != x[b] ? x[a] < x[b] : y[a] < y[b]; });
   x_rank_.resize(n);
   y_rank_.resize(n);
   for (std::size_t i = 1; i < n; ++i) {
@@ -153,7 +158,9 @@ Kendall::Kendall(std::span<const double> x, std::span<const double> y) {
 
 Figure Kendall::operator()(Counts counts) const {
   const std::size_t n = order_.size();
-  const auto count = [&](std::uint32_t item) { return counts.empty() ? std::int64_t{1} : static_cast<std::int64_t>(counts[item]); };
+  const auto count = [&](std::uint32_t item) {
+    return counts.empty() ? std::int64_t{1} : static_cast<std::int64_t>(counts[item]);
+  };
   std::vector<std::int64_t> tree(y_ranks_ + 1);  // Fenwick tree: how many items of each y rank were met
   const auto up_to = [&](std::uint32_t ranks) {
     std::int64_t sum = 0;

@@ -18,11 +18,13 @@ struct JudgedSample {
   std::string id;
   std::string group;    ///< sub-dataset, system …; may be empty
   std::string cluster;  ///< samples that share it are drawn together for intervals; empty = its own
-  std::string human;    ///< pair: "A", "B", "tie"; label: the four labels; rank: "CDAB"; score: empty. Empty = unlabelled
-  std::optional<double> human_score;    ///< score protocol
-  std::vector<std::string> annotators;  ///< single labels, as `human`, where they are known; scores as numbers
-  std::vector<verdict::Vote> votes;     ///< the read calls: presentation, vote, verdict
-  verdict::Combined combined;           ///< of all votes
+  std::string human;  ///< pair: "A", "B", "tie"; label: the four labels; rank: "CDAB"; score: empty. Empty =
+                      ///< unlabelled
+  std::optional<double> human_score;  ///< score protocol
+  std::vector<std::string>
+      annotators;                    ///< single labels, as `human`, where they are known; scores as numbers
+  std::vector<verdict::Vote> votes;  ///< the read calls: presentation, vote, verdict
+  verdict::Combined combined;        ///< of all votes
 };
 
 /// One row of the metric table.

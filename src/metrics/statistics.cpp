@@ -32,7 +32,8 @@ Statistic mean_statistic(std::vector<double> values) {
 
 Statistic macro_ratio_statistic(std::vector<double> numerators, std::vector<double> denominators,
                                 std::vector<std::uint32_t> groups) {
-  return [top = std::move(numerators), bottom = std::move(denominators), groups = std::move(groups)](Counts counts) -> Figure {
+  return [top = std::move(numerators), bottom = std::move(denominators),
+          groups = std::move(groups)](Counts counts) -> Figure {
     std::vector<double> sums(group_count(groups)), totals(sums.size());
     for (std::size_t i = 0; i < top.size(); ++i) {
       const double c = counts.empty() ? 1.0 : static_cast<double>(counts[i]);

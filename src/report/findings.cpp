@@ -9,9 +9,12 @@
 namespace assize::report {
 namespace {
 
+constexpr std::int64_t kFew = 10;  // samples below which nothing is said
+
 const metrics::Metric* overall(const SuiteReport& suite, const std::string& name) {
-  const auto found = std::find_if(suite.metrics.begin(), suite.metrics.end(),
-                                  [&](const auto& metric) { return metric.group.empty() && metric.name == name; });
+  const auto found = std::find_if(suite.metrics.begin(), suite.metrics.end(), [&](const auto& metric) {
+    return metric.group.empty() && metric.name == name;
+  });
   return found == suite.metrics.end() ? nullptr : &*found;
 }
 
@@ -23,11 +26,18 @@ std::string against_chance(const SuiteReport& suite) {
   const std::string name = chance->name;
   const auto& c = chance->estimate;
   if (chance->estimate.n == 0) return "No labelled sample has a verdict: agreement is not known.";
-  if (!c.defined()) return fmt::format("Agreement cannot be told from chance: {} is {}; {}.", name, estimate_text(c), figure);
+  if (!c.defined())
+    return fmt::format("Agreement cannot be told from chance: {} is {}; {}.", name, estimate_text(c), figure);
   const std::string against = fmt::format("{} {}", name, estimate_text(c));
-  if (!c.has_interval()) return fmt::format("Too few samples to tell agreement from chance ({}): {}, {}.", c.no_interval, figure, against);
+  if (!c.has_interval() && c.n >= kFew && c.value != 0) {
+    return fmt::format("Agrees with people {} chance: {}, {} ({}).", c.value > 0 ? "above" : "below", figure,
+                       against, c.no_interval);
+  }
+  if (!c.has_interval())
+    return fmt::format("Too few samples to tell agreement from chance ({}): {}, {}.", c.no_interval, figure,
+                       against);
   if (c.low > 0) return fmt::format("Agrees with people above chance: {}, {}.", figure, against);
-  if (c.high < 0) return fmt::format("Agrees with people less than chance would: {}, {}.", figure, against);
+  if (c.high < 0) return fmt::format("Agrees with people below chance: {}, {}.", figure, against);
   return fmt::format("At chance: the interval of {} includes 0; {}.", against, figure);
 }
 
@@ -37,7 +47,8 @@ std::string reading(const CallCounts& calls) {
   if (unread == 0) return {};
   std::string parts;
   const auto add = [&](std::int64_t count, const char* what) {
-    if (count > 0) parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", percent_text(count, calls.calls), what);
+    if (count > 0)
+      parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", percent_text(count, calls.calls), what);
   };
   add(calls.unreadable, "unreadable");
   add(calls.truncated, "cut off at the token limit");
@@ -45,15 +56,19 @@ std::string reading(const CallCounts& calls) {
   const bool most = unread * 2 >= calls.calls;
   const bool many = unread * 20 >= calls.calls;
   return fmt::format("{}: {} of {} calls.",
-                     most ? "Most answers could not be read" : many ? "Many answers could not be read" : "Some answers could not be read",
+                     most   ? "Most answers could not be read"
+                     : many ? "Many answers could not be read"
+                            : "Some answers could not be read",
                      parts, count_text(calls.calls));
 }
 
 std::string position(const OrderCounts& orders) {
   const std::int64_t tried = orders.tried(), bias = orders.prefers_first - orders.prefers_second;
-  if (tried < 10 || std::abs(bias) * 10 < tried) return {};
-  return fmt::format("Prefers the answer shown {}: it wins in both orders in {} of {} samples.", bias > 0 ? "first" : "second",
-                     percent_text(std::max(orders.prefers_first, orders.prefers_second), tried), count_text(tried));
+  if (tried < kFew || std::abs(bias) * 10 < tried) return {};
+  return fmt::format("Prefers the answer shown {}: it wins in both orders in {} of {} samples.",
+                     bias > 0 ? "first" : "second",
+                     percent_text(std::max(orders.prefers_first, orders.prefers_second), tried),
+                     count_text(tried));
 }
 
 }  // namespace
@@ -65,8 +80,9 @@ std::vector<std::string> findings(const SuiteReport& suite) {
     if (!sentence.empty()) out.push_back(std::move(sentence));
   }
   const auto* ties = overall(suite, "predicted tie rate");
-  if (ties && ties->estimate.defined() && ties->estimate.value > 0.5 && ties->estimate.n >= 10) {
-    out.push_back(fmt::format("Calls most pairs a tie: {:.1f} % of {}.", 100 * ties->estimate.value, count_text(ties->estimate.n)));
+  if (ties && ties->estimate.defined() && ties->estimate.value > 0.5 && ties->estimate.n >= kFew) {
+    out.push_back(fmt::format("Calls most pairs a tie: {:.1f} % of {}.", 100 * ties->estimate.value,
+                              count_text(ties->estimate.n)));
   }
   return out;
 }

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::size_t kMaxGroupRows = 60;
 
-// The script runs by this nonce only; nothing of a model or a data set can carry it, because all of it is escaped.
+// The script runs by this nonce only; nothing of a model or a data set can carry it, because all of it is
+// escaped.
 constexpr const char* kNonce = "assize-report";
 
 class Page {
@@ -25,6 +26,12 @@ class Page {
   }
   std::string out;
 };
+
+std::string capitalised(std::string words) {
+  if (!words.empty() && words[0] >= 'a' && words[0] <= 'z')
+    words[0] = static_cast<char>(words[0] - 'a' + 'A');
+  return words;
+}
 
 const char* tone(const std::string& finding) {
   if (finding.rfind("Agrees with people above", 0) == 0) return "good";
@@ -37,7 +44,8 @@ const metrics::Metric* overall(const SuiteReport& suite, const std::string& name
   return found == suite.metrics.end() ? nullptr : &*found;
 }
 
-// The range of a metric on a page: shares from 0, correlations and the like from -1; nothing for errors and spreads.
+// The range of a metric on a page: shares from 0, correlations and the like from -1; nothing for errors and
+// spreads.
 bool drawable(const metrics::Metric& metric) {
   return metric.name.find("error") == std::string::npos && metric.name.find("spread") == std::string::npos;
 }
@@ -75,8 +83,10 @@ void add_findings(Page& page, const std::vector<SuiteReport>& suites) {
 
 void add_headline(Page& page, const std::vector<SuiteReport>& suites) {
   page.add(
-      "<div class=\"scroll\"><table class=\"wide\"><thead><tr><th>Suite</th><th>Metric</th><th class=\"n\">Value</th><th>95 % interval</th>"
-      "<th></th><th class=\"n\">Samples</th><th class=\"n\">Read</th><th class=\"n\">Same in both orders</th></tr></thead><tbody>");
+      "<div class=\"scroll\"><table class=\"wide\"><thead><tr><th>Suite</th><th>Metric</th><th "
+      "class=\"n\">Value</th><th>95 % interval</th>"
+      "<th></th><th class=\"n\">Samples</th><th class=\"n\">Read</th><th class=\"n\">Same in both "
+      "orders</th></tr></thead><tbody>");
   for (const auto& suite : suites) {
     page.add("<tr><td><a href=\"#suite-{}\">{}</a></td>", &suite - suites.data(), escaped(suite.id));
     if (const auto* metric = overall(suite, metrics::headline_name(suite.protocol))) {
@@ -86,23 +96,26 @@ void add_headline(Page& page, const std::vector<SuiteReport>& suites) {
     } else {
       page.add("<td colspan=\"4\">no human labels</td>");
     }
-    page.add("<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>", count_text(suite.samples),
-             percent_text(suite.calls.ok, suite.calls.calls), percent_text(suite.orders.consistent, suite.orders.tried()));
+    page.add("<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+             count_text(suite.samples), percent_text(suite.calls.ok, suite.calls.calls),
+             percent_text(suite.orders.consistent, suite.orders.tried()));
   }
   page.add("</tbody></table></div>");
 }
 
 void add_metric_table(Page& page, const SuiteReport& suite) {
   page.add(
-      "<div class=\"full\"><h3>All metrics</h3><div class=\"scroll\"><table class=\"wide\"><thead><tr><th>Metric</th><th class=\"n\">Value</th>"
+      "<div class=\"full\"><h3>All metrics</h3><div class=\"scroll\"><table "
+      "class=\"wide\"><thead><tr><th>Metric</th><th class=\"n\">Value</th>"
       "<th>95 % interval</th><th></th><th class=\"n\">n</th><th>Rule</th></tr></thead><tbody>");
   for (const auto& metric : suite.metrics) {
     if (!metric.group.empty()) continue;
     page.add("<tr><td>{}</td>", escaped(metric.name));
     add_estimate_cells(page, metric.estimate);
     page.add("<td>{}</td><td class=\"n\">{}</td><td class=\"rule\">{}{}</td></tr>",
-             drawable(metric) ? interval_bar(metric.estimate, low_end(metric), 1) : "", count_text(metric.estimate.n),
-             escaped(metric.rule), metric.lower_is_better ? "; lower is better" : "");
+             drawable(metric) ? interval_bar(metric.estimate, low_end(metric), 1) : "",
+             count_text(metric.estimate.n), escaped(metric.rule),
+             metric.lower_is_better ? "; lower is better" : "");
   }
   page.add("</tbody></table></div></div>");
 }
@@ -122,10 +135,10 @@ void add_groups(Page& page, const SuiteReport& suite) {
   for (const auto& row : rows) {
     if (row.estimate.defined()) low = std::min(low, std::floor(row.estimate.low * 5) / 5);
   }
-  page.add("<div><h3>{} per group</h3><figure>{}<figcaption>Dashed: all samples.{}</figcaption></figure></div>",
-           escaped(suite.protocol == verdict::Protocol::score ? "Pearson" : name == "accuracy" ? "Accuracy" : "Normalised Levenshtein"),
-           dot_plot(rows, low, 1, reference),
-           all > rows.size() ? fmt::format(" {} more groups are in metrics.csv.", all - rows.size()) : "");
+  page.add(
+      "<div><h3>{} per group</h3><figure>{}<figcaption>Dashed: all samples.{}</figcaption></figure></div>",
+      escaped(capitalised(name)), dot_plot(rows, low, 1, reference),
+      all > rows.size() ? fmt::format(" {} more groups are in metrics.csv.", all - rows.size()) : "");
 }
 
 void add_confusion(Page& page, const SuiteReport& suite) {
@@ -133,7 +146,9 @@ void add_confusion(Page& page, const SuiteReport& suite) {
   if (table.labels.empty() || suite.labelled == 0) return;
   std::int64_t most = 1;
   for (const auto& row : table.counts) most = std::max(most, *std::max_element(row.begin(), row.end()));
-  page.add("<div><h3>People (rows) and verdicts (columns)</h3><div class=\"scroll\"><table class=\"confusion\"><thead><tr><th></th>");
+  page.add(
+      "<div><h3>People (rows) and verdicts (columns)</h3><div class=\"scroll\"><table "
+      "class=\"confusion\"><thead><tr><th></th>");
   for (const auto& label : table.labels) page.add("<th>{}</th>", escaped(label));
   page.add("<th>no verdict</th></tr></thead><tbody>");
   for (std::size_t r = 0; r < table.labels.size(); ++r) {
@@ -141,8 +156,10 @@ void add_confusion(Page& page, const SuiteReport& suite) {
     for (std::size_t c = 0; c <= table.labels.size(); ++c) {
       const auto count = table.counts[r][c];
       const double shade = 34.0 * static_cast<double>(count) / static_cast<double>(most);
-      page.add("<td class=\"{}\" style=\"background:color-mix(in srgb, var(--accent) {:.0f}%, transparent)\">{}</td>", r == c ? "hit" : "", shade,
-               count_text(count));
+      page.add(
+          "<td class=\"{}\" style=\"background:color-mix(in srgb, var(--accent) {:.0f}%, "
+          "transparent)\">{}</td>",
+          r == c ? "hit" : "", shade, count_text(count));
     }
     page.add("</tr>");
   }
@@ -152,13 +169,14 @@ void add_confusion(Page& page, const SuiteReport& suite) {
 void add_key(Page& page, const std::vector<std::pair<std::string, std::int64_t>>& parts, std::int64_t total) {
   page.add("<ul class=\"key\">");
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    page.add("<li class=\"k{}\">{} <b>{}</b> ({})</li>", i, parts[i].first, count_text(parts[i].second), percent_text(parts[i].second, total));
+    page.add("<li class=\"k{}\">{} <b>{}</b> ({})</li>", i, parts[i].first, count_text(parts[i].second),
+             percent_text(parts[i].second, total));
   }
   page.add("</ul>");
 }
 
-void add_bar_panel(Page& page, const char* title, const std::vector<std::pair<std::string, std::int64_t>>& parts,
-                   const std::string& note) {
+void add_bar_panel(Page& page, const char* title,
+                   const std::vector<std::pair<std::string, std::int64_t>>& parts, const std::string& note) {
   std::vector<std::int64_t> counts;
   std::int64_t total = 0;
   for (const auto& [name, count] : parts) {
@@ -176,41 +194,55 @@ void add_panels(Page& page, const SuiteReport& suite) {
   add_groups(page, suite);
   add_confusion(page, suite);
   if (!suite.calibration.empty()) {
-    page.add("<div><h3>Calibration</h3><figure>{}</figure></div>", calibration_plot(suite.calibration, suite.score_low, suite.score_high));
+    page.add("<div><h3>Calibration</h3><figure>{}</figure></div>",
+             calibration_plot(suite.calibration, suite.score_low, suite.score_high));
   }
   if (!suite.distribution.empty()) {
-    page.add("<div><h3>Verdicts</h3><figure>{}</figure><ul class=\"key\"><li class=\"k0\">judge</li>", distribution_plot(suite.distribution));
+    page.add("<div><h3>Verdicts</h3><figure>{}</figure><ul class=\"key\"><li class=\"k0\">judge</li>",
+             distribution_plot(suite.distribution));
     if (suite.labelled > 0) page.add("<li class=\"kh\">people</li>");
     page.add("</ul></div>");
   }
   if (!suite.curve.empty()) {
-    page.add("<div><h3>{} against the number of votes</h3><figure>{}<figcaption>The same run, its first 1, 2, … votes counted.</figcaption></figure></div>",
-             escaped(metrics::headline_name(suite.protocol)), curve_plot(suite.curve, metrics::headline_name(suite.protocol)));
+    page.add(
+        "<div><h3>{} against the number of votes</h3><figure>{}<figcaption>The same run, its first 1, 2, … "
+        "votes counted.</figcaption></figure></div>",
+        escaped(capitalised(metrics::headline_name(suite.protocol))),
+        curve_plot(suite.curve, metrics::headline_name(suite.protocol)));
   }
   if (suite.orders.tried() > 0) {
     const auto& o = suite.orders;
     const auto *human = overall(suite, "human tie rate"), *judge = overall(suite, "predicted tie rate");
     std::string note;
-    if (human && judge) note = "Ties: people " + estimate_text(human->estimate) + ", judge " + estimate_text(judge->estimate) + ".";
+    if (human && judge)
+      note = "Ties: people " + estimate_text(human->estimate) + ", judge " + estimate_text(judge->estimate) +
+             ".";
     if (o.not_tried) note += fmt::format(" {} samples could not be compared.", o.not_tried);
     add_bar_panel(page, "Both orders",
-                  {{"same verdict", o.consistent}, {"first shown wins", o.prefers_first}, {"second shown wins", o.prefers_second},
+                  {{"same verdict", o.consistent},
+                   {"first shown wins", o.prefers_first},
+                   {"second shown wins", o.prefers_second},
                    {"tie in one order", o.inconsistent}},
                   note);
   }
   const auto& c = suite.calls;
   std::string note = fmt::format("{} of {} calls judged.", c.calls, std::max(c.wanted, c.calls));
   if (c.redone) note += fmt::format(" {} were judged again after an interruption.", c.redone);
-  add_bar_panel(page, "Calls", {{"read", c.ok}, {"unreadable", c.unreadable}, {"truncated", c.truncated}, {"failed", c.failed}}, note);
+  add_bar_panel(
+      page, "Calls",
+      {{"read", c.ok}, {"unreadable", c.unreadable}, {"truncated", c.truncated}, {"failed", c.failed}}, note);
   add_metric_table(page, suite);
   page.add("</div>");
 }
 
 void add_suite(Page& page, const SuiteReport& suite, std::size_t index) {
-  page.add("<section id=\"suite-{}\"><h2>{}</h2><p class=\"meta\">protocol {} · prompt {} · parser {} · {} samples, {} with a human label{}{}</p>", index,
-           escaped(suite.id), verdict::name(suite.protocol), escaped(suite.prompt.empty() ? "–" : suite.prompt),
-           escaped(suite.profile.empty() ? "–" : suite.profile), count_text(suite.samples), count_text(suite.labelled),
-           suite.rules.empty() ? "" : " · ", escaped(suite.rules));
+  page.add(
+      "<section id=\"suite-{}\"><h2>{}</h2><p class=\"meta\">protocol {} · prompt {} · parser {} · {} "
+      "samples, {} with a human label{}{}</p>",
+      index, escaped(suite.id), verdict::name(suite.protocol),
+      escaped(suite.prompt.empty() ? "–" : suite.prompt),
+      escaped(suite.profile.empty() ? "–" : suite.profile), count_text(suite.samples),
+      count_text(suite.labelled), suite.rules.empty() ? "" : " · ", escaped(suite.rules));
   if (suite.samples == 0) {
     page.add("<p>Nothing was judged yet.</p></section>");
     return;
@@ -224,42 +256,59 @@ void add_cost(Page& page, const ReportData& data) {
   std::int64_t calls = 0;
   for (const auto& suite : data.suites) calls += suite.calls.calls;
   page.add("<section><h2>Cost</h2><dl class=\"facts\">");
-  const auto fact = [&](const char* name, const std::string& value) { page.add("<dt>{}</dt><dd>{}</dd>", name, escaped(value)); };
+  const auto fact = [&](const char* name, const std::string& value) {
+    page.add("<dt>{}</dt><dd>{}</dd>", name, escaped(value));
+  };
   if (!cost.machine.empty()) fact("Machine", cost.machine);
   fact("Wall time", duration_text(cost.wall_seconds));
-  fact("Judging time", fmt::format("{} over {} worker group{}", duration_text(cost.judge_seconds), cost.groups, cost.groups == 1 ? "" : "s"));
+  fact("Judging time", fmt::format("{} over {} worker group{}", duration_text(cost.judge_seconds),
+                                   cost.groups, cost.groups == 1 ? "" : "s"));
   if (cost.wall_seconds > 0) {
-    fact("Speed", fmt::format("{:.2f} judgements/s, {:.1f} output tokens/s", static_cast<double>(calls) / cost.wall_seconds,
+    fact("Speed", fmt::format("{:.2f} judgements/s, {:.1f} output tokens/s",
+                              static_cast<double>(calls) / cost.wall_seconds,
                               static_cast<double>(cost.output_tokens) / cost.wall_seconds));
   }
-  fact("Output tokens", count_text(cost.output_tokens) +
-                            (calls ? fmt::format(" ({:.0f} a judgement)", static_cast<double>(cost.output_tokens) / static_cast<double>(calls)) : ""));
-  fact("Prompt tokens", fmt::format("{} asked, {} computed ({} shared)", count_text(cost.prompt_tokens), count_text(cost.prefilled_tokens),
-                                    percent_text(cost.prompt_tokens - cost.prefilled_tokens, cost.prompt_tokens)));
+  fact("Output tokens",
+       count_text(cost.output_tokens) +
+           (calls ? fmt::format(" ({:.0f} a judgement)",
+                                static_cast<double>(cost.output_tokens) / static_cast<double>(calls))
+                  : ""));
+  fact("Prompt tokens",
+       fmt::format("{} asked, {} computed ({} shared)", count_text(cost.prompt_tokens),
+                   count_text(cost.prefilled_tokens),
+                   percent_text(cost.prompt_tokens - cost.prefilled_tokens, cost.prompt_tokens)));
   page.add("</dl></section>");
 }
 
-const std::pair<Reason, const char*> kReasons[] = {
-    {kDisagrees, "disagrees with people"}, {kUnreadable, "unreadable"}, {kLongest, "longest"}, {kOrderFlips, "flips with the order"}, {kSampled, "sampled"}};
+const std::pair<Reason, const char*> kReasons[] = {{kDisagrees, "disagrees with people"},
+                                                   {kUnreadable, "unreadable"},
+                                                   {kLongest, "longest"},
+                                                   {kOrderFlips, "flips with the order"},
+                                                   {kSampled, "sampled"}};
 
 void add_text(Page& page, const std::string& text, const char* css = "") {
   page.add("<div class=\"text {}\" dir=\"auto\">{}</div>", css, escaped(text));
 }
 
 void add_call(Page& page, const ItemCall& call) {
-  std::string said = call.verdict.ok() ? call.verdict.choice : std::string(verdict::name(call.verdict.status)) + ": " + call.verdict.reason;
+  std::string said = call.verdict.ok()
+                         ? call.verdict.choice
+                         : std::string(verdict::name(call.verdict.status)) + ": " + call.verdict.reason;
   if (call.verdict.ok() && call.verdict.choice.empty()) said = fmt::format("{:g}", call.verdict.value);
   if (call.verdict.ok() && call.verdict.scores.size() > 1) {
     said += " (";
-    for (std::size_t i = 0; i < call.verdict.scores.size(); ++i) said += fmt::format("{}{:.4g}", i ? ", " : "", call.verdict.scores[i]);
+    for (std::size_t i = 0; i < call.verdict.scores.size(); ++i)
+      said += fmt::format("{}{:.4g}", i ? ", " : "", call.verdict.scores[i]);
     said += ")";
   }
-  page.add("<h4>Vote {} · shown {} · <span class=\"{}\">{}</span> · {} tokens</h4>", call.vote + 1, escaped(call.presentation),
-           call.verdict.ok() ? "" : "miss", escaped(said), count_text(call.output_tokens));
+  page.add("<h4>Vote {} · shown {} · <span class=\"{}\">{}</span> · {} tokens</h4>", call.vote + 1,
+           escaped(call.presentation), call.verdict.ok() ? "" : "miss", escaped(said),
+           count_text(call.output_tokens));
   const std::size_t end = call.text.rfind("</think>");
   if (end == std::string::npos) return add_text(page, call.text);
   add_text(page, call.text.substr(0, end + 8), "think");
-  add_text(page, call.text.substr(end + 8));
+  const std::size_t answer = call.text.find_first_not_of("\r\n", end + 8);
+  add_text(page, answer == std::string::npos ? "" : call.text.substr(answer));
 }
 
 bool is_picture_uri(const std::string& uri) {
@@ -272,15 +321,19 @@ void add_item(Page& page, const Item& item, bool with_suite) {
   for (const auto& [reason, name] : kReasons) {
     if (item.reasons & reason) why += (why.empty() ? "" : ", ") + std::string(name);
   }
-  page.add("<details data-why=\"{}\"><summary><span class=\"id\">{}{}{}</span><span class=\"said\">people {} · judge <span class=\"{}\">{}</span></span>"
-           "<span class=\"why\">{}</span></summary><div class=\"item\">",
-           item.reasons, with_suite ? escaped(item.suite) : "", with_suite ? " / " : "", escaped(item.sample_id),
-           escaped(item.human.empty() ? "–" : item.human), item.reasons & kDisagrees ? "miss" : "", escaped(item.verdict), why);
+  page.add(
+      "<details data-why=\"{}\"><summary><span class=\"id\">{}{}{}</span><span class=\"said\">people {} · "
+      "judge <span class=\"{}\">{}</span></span>"
+      "<span class=\"why\">{}</span></summary><div class=\"item\">",
+      item.reasons, with_suite ? escaped(item.suite) : "", with_suite ? " / " : "", escaped(item.sample_id),
+      escaped(item.human.empty() ? "–" : item.human), item.reasons & kDisagrees ? "miss" : "",
+      escaped(item.verdict), why);
   if (!item.group.empty()) page.add("<p class=\"meta\">Group {}</p>", escaped(item.group));
   page.add("<h4>Question</h4>");
   add_text(page, item.question);
   for (const auto& image : item.images) {
-    if (is_picture_uri(image)) page.add("<img alt=\"picture of the question\" loading=\"lazy\" src=\"{}\">", escaped(image));
+    if (is_picture_uri(image))
+      page.add("<img alt=\"picture of the question\" loading=\"lazy\" src=\"{}\">", escaped(image));
   }
   page.add("<div class=\"candidates\">");
   for (std::size_t i = 0; i < item.candidates.size(); ++i) {
@@ -295,10 +348,14 @@ void add_item(Page& page, const Item& item, bool with_suite) {
 
 void add_items(Page& page, const ReportData& data) {
   if (data.items.empty()) return;
-  page.add("<section><h2>Judgements</h2><p class=\"meta\">The most telling ones, with their texts.</p><div class=\"filter\" hidden>"
-           "<input type=\"search\" id=\"search\" placeholder=\"Search the texts\" aria-label=\"Search the texts\">");
+  page.add(
+      "<section><h2>Judgements</h2><p class=\"meta\">The most telling ones, with their texts.</p><div "
+      "class=\"filter\" hidden>"
+      "<input type=\"search\" id=\"search\" placeholder=\"Search the texts\" aria-label=\"Search the "
+      "texts\">");
   for (const auto& [reason, name] : kReasons) {
-    page.add("<label><input type=\"checkbox\" name=\"why\" value=\"{}\" checked> {}</label>", static_cast<unsigned>(reason), name);
+    page.add("<label><input type=\"checkbox\" name=\"why\" value=\"{}\" checked> {}</label>",
+             static_cast<unsigned>(reason), name);
   }
   page.add("<span class=\"note\" id=\"shown\"></span></div><div id=\"items\">");
   for (const auto& item : data.items) add_item(page, item, data.suites.size() > 1);
@@ -309,12 +366,16 @@ void add_items(Page& page, const ReportData& data) {
 
 std::string html(const ReportData& data) {
   Page page;
-  page.add("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; "
-           "script-src 'nonce-{}'; base-uri 'none'; form-action 'none'\"><title>{} – assize</title><style>{}</style></head><body>",
-           kNonce, escaped(data.run), kStyle);
-  page.add("<header><h1>{}</h1><p class=\"meta\">Judge {} · {} · {} · assize {}</p>", escaped(data.run), escaped(data.judge), escaped(data.state),
-           escaped(data.made), escaped(data.version));
+  page.add(
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width,initial-scale=1\">"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src 'self' file: "
+      "data:; style-src 'unsafe-inline'; "
+      "script-src 'nonce-{}'; base-uri 'none'; form-action 'none'\"><title>{} – "
+      "assize</title><style>{}</style></head><body>",
+      kNonce, escaped(data.run), kStyle);
+  page.add("<header><h1>{}</h1><p class=\"meta\">Judge {} · {} · {} · assize {}</p>", escaped(data.run),
+           escaped(data.judge), escaped(data.state), escaped(data.made), escaped(data.version));
   add_findings(page, data.suites);
   page.add("</header><main>");
   add_headline(page, data.suites);
@@ -322,9 +383,11 @@ std::string html(const ReportData& data) {
   add_cost(page, data);
   add_items(page, data);
   page.add("<section><h2>Job</h2><pre class=\"job\">{}</pre></section></main>", escaped(data.job_text));
-  page.add("<footer>Intervals: 95 %, bootstrap over samples, or over clusters where samples share one. The same figures are in report.md, metrics.json and "
-           "metrics.csv.</footer><script nonce=\"{}\">{}</script></body></html>\n",
-           kNonce, kScript);
+  page.add(
+      "<footer>Intervals: 95 %, bootstrap over samples, or over clusters where samples share one. The same "
+      "figures are in report.md, metrics.json and "
+      "metrics.csv.</footer><script nonce=\"{}\">{}</script></body></html>\n",
+      kNonce, kScript);
   return std::move(page.out);
 }
 

@@ -11,13 +11,15 @@
 namespace assize::report {
 namespace {
 
-constexpr double kWidth = 620;
+constexpr double kWidth =
+    470;  // of a panel: drawn at its natural size, so that text keeps the size of the page
 
 class Svg {
  public:
   Svg(double width, double height, const std::string& title) {
-    add("<svg viewBox=\"0 0 {:.0f} {:.0f}\" width=\"{:.0f}\" height=\"{:.0f}\" role=\"img\" aria-label=\"{}\">", width, height,
-        width, height, escaped(title));
+    add("<svg viewBox=\"0 0 {:.0f} {:.0f}\" width=\"{:.0f}\" height=\"{:.0f}\" role=\"img\" "
+        "aria-label=\"{}\">",
+        width, height, width, height, escaped(title));
   }
   template <class... T>
   void add(fmt::format_string<T...> format, T&&... values) {
@@ -30,7 +32,8 @@ class Svg {
     add("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\"/>", css, x, y, radius);
   }
   void text(const char* css, double x, double y, const char* anchor, std::string_view words) {
-    add("<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>", css, x, y, anchor, escaped(words));
+    add("<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>", css, x, y, anchor,
+        escaped(words));
   }
   std::string take() { return std::move(out_) + "</svg>"; }
 
@@ -45,7 +48,8 @@ std::vector<double> ticks(double low, double high) {
   const double ratio = raw / power;
   const double step = power * (ratio <= 1.01 ? 1 : ratio <= 2.01 ? 2 : ratio <= 5.01 ? 5 : 10);
   std::vector<double> out;
-  for (double t = std::ceil(low / step - 1e-9) * step; t <= high + step * 1e-9; t += step) out.push_back(std::abs(t) < step * 1e-9 ? 0 : t);
+  for (double t = std::ceil(low / step - 1e-9) * step; t <= high + step * 1e-9; t += step)
+    out.push_back(std::abs(t) < step * 1e-9 ? 0 : t);
   return out;
 }
 
@@ -57,7 +61,8 @@ std::string tick_text(double value) {
 std::string shortened(const std::string& label, std::size_t characters) {
   std::size_t seen = 0;
   for (std::size_t i = 0; i < label.size(); ++i) {
-    if ((static_cast<unsigned char>(label[i]) & 0xC0) != 0x80 && ++seen > characters) return label.substr(0, i) + "…";
+    if ((static_cast<unsigned char>(label[i]) & 0xC0) != 0x80 && ++seen > characters)
+      return label.substr(0, i) + "…";
   }
   return label;
 }
@@ -65,9 +70,11 @@ std::string shortened(const std::string& label, std::size_t characters) {
 }  // namespace
 
 std::string dot_plot(const std::vector<DotRow>& rows, double low, double high, double reference) {
-  const double left = 200, right = kWidth - 64, row_height = 22, top = 6;
+  const double left = 156, right = kWidth - 56, row_height = 22, top = 6;
   const double bottom = top + row_height * static_cast<double>(rows.size());
-  const auto x = [&](double v) { return left + (std::clamp(v, low, high) - low) / (high - low) * (right - left); };
+  const auto x = [&](double v) {
+    return left + (std::clamp(v, low, high) - low) / (high - low) * (right - left);
+  };
   Svg svg(kWidth, bottom + 26, "agreement per group with intervals");
   for (const double t : ticks(low, high)) {
     svg.line("grid", x(t), top, x(t), bottom);
@@ -78,7 +85,8 @@ std::string dot_plot(const std::vector<DotRow>& rows, double low, double high, d
     const double y = top + row_height * (static_cast<double>(i) + 0.5);
     const auto& e = rows[i].estimate;
     svg.add("<g><title>{}: {}, n = {}</title>", escaped(rows[i].label), escaped(estimate_text(e)), e.n);
-    svg.text("label", left - 12, y + 4, "end", shortened(rows[i].label.empty() ? "(no group)" : rows[i].label, 28));
+    svg.text("label", left - 12, y + 4, "end",
+             shortened(rows[i].label.empty() ? "(no group)" : rows[i].label, 24));
     if (e.defined()) {
       if (e.has_interval()) svg.line("interval", x(e.low), y, x(e.high), y);
       svg.dot("dot", x(e.value), y, 4);
@@ -115,9 +123,11 @@ std::string curve_plot(const std::vector<metrics::CurvePoint>& curve, const std:
   const double margin = std::max(0.02, (high - low) * 0.15);
   low -= margin;
   high += margin;
-  const double left = 52, right = kWidth - 16, top = 10, bottom = 190;
+  const double left = 46, right = kWidth - 10, top = 10, bottom = 190;
   const int most = curve.back().votes;
-  const auto x = [&](int votes) { return most == 1 ? (left + right) / 2 : left + 20 + (right - left - 40) * (votes - 1) / (most - 1); };
+  const auto x = [&](int votes) {
+    return most == 1 ? (left + right) / 2 : left + 20 + (right - left - 40) * (votes - 1) / (most - 1);
+  };
   const auto y = [&](double v) { return bottom - (v - low) / (high - low) * (bottom - top); };
   Svg svg(kWidth, bottom + 40, y_name + " against the number of votes");
   for (const double t : ticks(low, high)) {
@@ -132,7 +142,8 @@ std::string curve_plot(const std::vector<metrics::CurvePoint>& curve, const std:
     back.insert(0, fmt::format("{:.1f},{:.1f} ", x(point.votes), y(point.estimate.low)));
     line += fmt::format("{:.1f},{:.1f} ", x(point.votes), y(point.estimate.value));
   }
-  svg.add("<polygon class=\"band\" points=\"{}{}\"/><polyline class=\"curve\" points=\"{}\"/>", band, back, line);
+  svg.add("<polygon class=\"band\" points=\"{}{}\"/><polyline class=\"curve\" points=\"{}\"/>", band, back,
+          line);
   for (const auto& point : curve) {
     if (!point.estimate.defined()) continue;
     svg.add("<g><title>{} votes: {}</title>", point.votes, escaped(estimate_text(point.estimate)));
@@ -144,9 +155,13 @@ std::string curve_plot(const std::vector<metrics::CurvePoint>& curve, const std:
 }
 
 std::string calibration_plot(const std::vector<CalibrationPoint>& points, double low, double high) {
-  const double left = 52, right = 330, top = 10, bottom = 288;
-  const auto x = [&](double v) { return left + (std::clamp(v, low, high) - low) / (high - low) * (right - left); };
-  const auto y = [&](double v) { return bottom - (std::clamp(v, low, high) - low) / (high - low) * (bottom - top); };
+  const double left = 46, right = 346, top = 10, bottom = 310;
+  const auto x = [&](double v) {
+    return left + (std::clamp(v, low, high) - low) / (high - low) * (right - left);
+  };
+  const auto y = [&](double v) {
+    return bottom - (std::clamp(v, low, high) - low) / (high - low) * (bottom - top);
+  };
   Svg svg(right + 16, bottom + 40, "mean human score against the judge's score");
   for (const double t : ticks(low, high)) {
     svg.line("grid", left, y(t), right, y(t));
@@ -157,12 +172,14 @@ std::string calibration_plot(const std::vector<CalibrationPoint>& points, double
   svg.line("reference", x(low), y(low), x(high), y(high));
   for (const auto& point : points) {
     const auto& e = point.human;
-    svg.add("<g><title>judge {}: people {}, n = {}</title>", escaped(number_text(point.judge)), escaped(estimate_text(e)), e.n);
+    svg.add("<g><title>judge {}: people {}, n = {}</title>", escaped(number_text(point.judge)),
+            escaped(estimate_text(e)), e.n);
     if (e.has_interval()) svg.line("interval", x(point.judge), y(e.low), x(point.judge), y(e.high));
     svg.dot("dot", x(point.judge), y(e.value), 4);
     svg.add("</g>");
   }
-  svg.text("tick", (left + right) / 2, bottom + 35, "middle", "judge's score (across) and mean human score (up)");
+  svg.text("tick", (left + right) / 2, bottom + 35, "middle",
+           "judge's score (across) and mean human score (up)");
   return svg.take();
 }
 
@@ -173,17 +190,21 @@ std::string distribution_plot(const std::vector<DistributionBar>& bars) {
     most = std::max({most, bar.judge, bar.human});
     human = human || bar.human > 0;
   }
-  const double left = 120, right = kWidth - 64, row_height = human ? 30 : 20, top = 4;
+  const double left = 96, right = kWidth - 52, row_height = human ? 36 : 22, top = 4;
   Svg svg(kWidth, top + row_height * static_cast<double>(bars.size()) + 4, "verdict distribution");
-  const auto width = [&](std::int64_t count) { return (right - left) * static_cast<double>(count) / static_cast<double>(most); };
+  const auto width = [&](std::int64_t count) {
+    return (right - left) * static_cast<double>(count) / static_cast<double>(most);
+  };
   for (std::size_t i = 0; i < bars.size(); ++i) {
     const double y = top + row_height * static_cast<double>(i);
     svg.text("label", left - 12, y + row_height / 2 + 3, "end", shortened(bars[i].label, 16));
-    svg.add("<rect class=\"judge\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"10\"/>", left, y + 4, width(bars[i].judge));
-    svg.text("value", left + width(bars[i].judge) + 6, y + 13, "start", count_text(bars[i].judge));
+    svg.add("<rect class=\"judge\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"12\"/>", left, y + 4,
+            width(bars[i].judge));
+    svg.text("value", left + width(bars[i].judge) + 6, y + 14, "start", count_text(bars[i].judge));
     if (!human) continue;
-    svg.add("<rect class=\"human\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"10\"/>", left, y + 15, width(bars[i].human));
-    svg.text("tick", left + width(bars[i].human) + 6, y + 24, "start", count_text(bars[i].human));
+    svg.add("<rect class=\"human\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"12\"/>", left, y + 17,
+            width(bars[i].human));
+    svg.text("tick", left + width(bars[i].human) + 6, y + 27, "start", count_text(bars[i].human));
   }
   return svg.take();
 }
@@ -195,7 +216,9 @@ std::string stacked_bar(const std::vector<std::int64_t>& parts) {
   double at = 0;
   for (std::size_t i = 0; i < parts.size() && total > 0; ++i) {
     const double width = kWidth * static_cast<double>(parts[i]) / static_cast<double>(total);
-    if (parts[i] > 0) svg.add("<rect class=\"part-{}\" x=\"{:.1f}\" y=\"0\" width=\"{:.1f}\" height=\"16\"/>", i, at, std::max(0.5, width - 1));
+    if (parts[i] > 0)
+      svg.add("<rect class=\"part-{}\" x=\"{:.1f}\" y=\"0\" width=\"{:.1f}\" height=\"16\"/>", i, at,
+              std::max(0.5, width - 1));
     at += width;
   }
   return svg.take();

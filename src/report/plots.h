@@ -6,7 +6,8 @@
 #include "metrics/figure.h"
 #include "report/report.h"
 
-// Plots as inline SVG. Colours and fonts come from the page's style sheet, so that they follow light, dark and paper.
+// Plots as inline SVG. Colours and fonts come from the page's style sheet, so that they follow light, dark
+// and paper.
 namespace assize::report {
 
 /// One row of a dot plot.
@@ -15,7 +16,8 @@ struct DotRow {
   metrics::Estimate estimate;
 };
 
-/// Values with their intervals, one row each, over [low, high]; a vertical line at `reference` unless it is NaN.
+/// Values with their intervals, one row each, over [low, high]; a vertical line at `reference` unless it is
+/// NaN.
 std::string dot_plot(const std::vector<DotRow>& rows, double low, double high, double reference);
 
 /// A value with its interval as a small bar for a table cell.

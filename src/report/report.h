@@ -12,7 +12,7 @@ namespace assize::report {
 
 /// How the calls of a suite ended. `ok + unreadable + truncated + failed = calls`.
 struct CallCounts {
-  std::int64_t calls = 0;  ///< judged so far
+  std::int64_t calls = 0;   ///< judged so far
   std::int64_t wanted = 0;  ///< of the whole job
   std::int64_t ok = 0;
   std::int64_t unreadable = 0;
@@ -87,7 +87,8 @@ struct ItemCall {
 /// Why an item is shown. An item can be shown for several reasons: a set of these bits.
 enum Reason : unsigned { kDisagrees = 1, kUnreadable = 2, kLongest = 4, kOrderFlips = 8, kSampled = 16 };
 
-/// A sample with its texts. All strings come from data sets and models: they are escaped where they are written.
+/// A sample with its texts. All strings come from data sets and models: they are escaped where they are
+/// written.
 struct Item {
   std::string suite, sample_id, group;
   std::string question;
@@ -102,39 +103,43 @@ struct Item {
 /// Everything a report shows.
 struct ReportData {
   std::string run;
-  std::string judge;    ///< id and what it is
-  std::string version;  ///< of the program
-  std::string made;     ///< date and time, as text
-  std::string state;    ///< "complete", or why not
+  std::string judge;     ///< id and what it is
+  std::string version;   ///< of the program
+  std::string made;      ///< date and time, as text
+  std::string state;     ///< "complete", or why not
   std::string job_text;  ///< resolved job
   std::vector<SuiteReport> suites;
   Cost cost;
   std::vector<Item> items;
 };
 
-/// Counts, metrics, curve, tables of a suite from its judged samples. `rule.suite` becomes the id; prompt, profile,
-/// rules, `calls.wanted` and `calls.redone` are left to the caller. Samples without votes count as not judged.
+/// Counts, metrics, curve, tables of a suite from its judged samples. `rule.suite` becomes the id; prompt,
+/// profile, rules, `calls.wanted` and `calls.redone` are left to the caller. Samples without votes count as
+/// not judged.
 SuiteReport summarise(std::span<const metrics::JudgedSample> samples, const metrics::AgreementRule& rule);
 
-/// The most telling samples: indices and reasons, in the order of `samples`. Up to `per_reason` for each reason, the
-/// worst first: disagreements (pair and label: verdict differs from the label, most unanimous votes first; score: largest
-/// error), samples with unreadable calls, the longest texts (`text_sizes`: one per sample, any unit), order flips,
-/// and an evenly spaced rest.
+/// The most telling samples: indices and reasons, in the order of `samples`. Up to `per_reason` for each
+/// reason, the worst first: disagreements (pair and label: verdict differs from the label, most unanimous
+/// votes first; score: largest error), samples with unreadable calls, the longest texts (`text_sizes`: one
+/// per sample, any unit), order flips, and an evenly spaced rest.
 struct TellingItem {
   std::size_t sample = 0;
   unsigned reasons = 0;
 };
-std::vector<TellingItem> telling_items(std::span<const metrics::JudgedSample> samples, verdict::Protocol protocol,
-                                       std::span<const std::int64_t> text_sizes, std::size_t per_reason);
+std::vector<TellingItem> telling_items(std::span<const metrics::JudgedSample> samples,
+                                       verdict::Protocol protocol, std::span<const std::int64_t> text_sizes,
+                                       std::size_t per_reason);
 
-/// The sentences that say plainly how good this judge is on a suite: chance, unreadable answers, position bias.
+/// The sentences that say plainly how good this judge is on a suite: chance, unreadable answers, position
+/// bias.
 std::vector<std::string> findings(const SuiteReport& suite);
 
 /// One self-contained page: no network, light and dark, readable on paper.
 std::string html(const ReportData& data);
 /// The same figures as text.
 std::string markdown(const ReportData& data);
-/// {"run", "judge", "suites": [{"id", "calls", "metrics": [{"group", "name", "value", "low", "high", "n", …}]}]}.
+/// {"run", "judge", "suites": [{"id", "calls", "metrics": [{"group", "name", "value", "low", "high", "n",
+/// …}]}]}.
 std::string metrics_json(const ReportData& data);
 /// One line per metric: suite, group, name, value, low, high, n, undefined, no_interval, rule.
 std::string metrics_csv(const ReportData& data);
@@ -142,8 +147,8 @@ std::string metrics_csv(const ReportData& data);
 /// Writes report.html, report.md, metrics.json and metrics.csv into `folder`, each whole or not at all.
 void write_report(const std::filesystem::path& folder, const ReportData& data);
 
-/// A picture file as data:image/…;base64, or nothing when it is no PNG, JPEG, WebP or GIF, cannot be read or is larger than
-/// `limit_bytes`.
+/// A picture file as data:image/…;base64, or nothing when it is no PNG, JPEG, WebP or GIF, cannot be read or
+/// is larger than `limit_bytes`.
 std::string image_uri(const std::filesystem::path& path, std::uintmax_t limit_bytes);
 
 }  // namespace assize::report

@@ -24,8 +24,8 @@ h3 { font-size: 13px; font-weight: 600; margin: 32px 0 8px; }
 p { margin: 0 0 8px; max-width: 72ch; }
 a { color: var(--accent); text-decoration-thickness: 1px; text-underline-offset: 2px; }
 .meta, .note, figcaption { color: var(--soft); font-size: 13px; }
-.meta { margin-bottom: 18px; overflow-wrap: anywhere; }
-.findings { margin: 22px 0 8px; padding: 0; list-style: none; max-width: 80ch; }
+.meta { margin-bottom: 18px; overflow-wrap: anywhere; max-width: none; }
+.findings { margin: 22px 0 30px; padding: 0; list-style: none; max-width: 80ch; }
 .findings li { padding: 7px 0 7px 14px; border-left: 3px solid var(--line); margin: 0 0 6px; font-size: 16px; }
 .findings li.bad { border-color: var(--warn); }
 .findings li.good { border-color: var(--good); }
@@ -49,7 +49,9 @@ table.confusion td.hit { font-weight: 600; }
 .full { grid-column: 1 / -1; }
 figure { margin: 0; }
 svg { display: block; max-width: 100%; height: auto; font: 12px system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; }
-td svg { width: 120px; margin-top: 3px; }
+td svg { margin-top: 4px; min-width: 120px; }
+td:first-child { min-width: 15em; }
+table.confusion td:first-child { min-width: 74px; }
 svg .grid { stroke: var(--line); stroke-width: 1; }
 svg .reference { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
 svg .interval { stroke: var(--accent); stroke-width: 1.6; }

@@ -48,12 +48,14 @@ int bin_of(double score, const metrics::AgreementRule& rule) {
   return static_cast<int>(std::clamp(place * kBins, 0.0, kBins - 1.0));
 }
 
-std::vector<DistributionBar> distribution(std::span<const metrics::JudgedSample> samples, const metrics::AgreementRule& rule) {
+std::vector<DistributionBar> distribution(std::span<const metrics::JudgedSample> samples,
+                                          const metrics::AgreementRule& rule) {
   std::vector<DistributionBar> bars;
   if (rule.protocol == Protocol::score) {
     const double width = (rule.score_high - rule.score_low) / kBins;
     for (int b = 0; b < kBins; ++b) {
-      bars.push_back({fmt::format("{:.3g} to {:.3g}", rule.score_low + b * width, rule.score_low + (b + 1) * width)});
+      bars.push_back(
+          {fmt::format("{:.3g} to {:.3g}", rule.score_low + b * width, rule.score_low + (b + 1) * width)});
     }
     for (const auto& sample : samples) {
       if (sample.combined.ok()) ++bars[static_cast<std::size_t>(bin_of(sample.combined.value, rule))].judge;
@@ -82,14 +84,16 @@ std::vector<DistributionBar> distribution(std::span<const metrics::JudgedSample>
     bars.push_back(bar);
   }
   if (bars.size() > 24) {  // rankings: the most frequent ones
-    std::stable_sort(bars.begin(), bars.end(), [](const auto& a, const auto& b) { return a.judge + a.human > b.judge + b.human; });
+    std::stable_sort(bars.begin(), bars.end(),
+                     [](const auto& a, const auto& b) { return a.judge + a.human > b.judge + b.human; });
     bars.resize(24);
   }
   if (none) bars.push_back({"no verdict", none, 0});
   return bars;
 }
 
-std::vector<CalibrationPoint> calibration(std::span<const metrics::JudgedSample> samples, const metrics::AgreementRule& rule) {
+std::vector<CalibrationPoint> calibration(std::span<const metrics::JudgedSample> samples,
+                                          const metrics::AgreementRule& rule) {
   if (rule.protocol != Protocol::score) return {};
   struct Bin {
     std::vector<double> human;
@@ -115,7 +119,8 @@ std::vector<CalibrationPoint> calibration(std::span<const metrics::JudgedSample>
       if (total == 0) return metrics::no_figure("no items");
       return {sum / total, nullptr};
     };
-    points.push_back({bin.judge / static_cast<double>(bin.human.size()), metrics::bootstrap(mean, bin.human.size(), rule.bootstrap)});
+    points.push_back({bin.judge / static_cast<double>(bin.human.size()),
+                      metrics::bootstrap(mean, bin.human.size(), rule.bootstrap)});
   }
   return points;
 }
@@ -163,11 +168,13 @@ std::vector<TellingItem> telling_items(std::span<const metrics::JudgedSample> sa
   mark(kDisagrees, [&](std::size_t i) {
     const auto& sample = samples[i];
     if (!sample.combined.ok()) return 0.0;
-    if (protocol == Protocol::score) return sample.human_score ? std::abs(sample.combined.value - *sample.human_score) : 0.0;
+    if (protocol == Protocol::score)
+      return sample.human_score ? std::abs(sample.combined.value - *sample.human_score) : 0.0;
     return !sample.human.empty() && sample.human != sample.combined.choice ? sample.combined.agreement : 0.0;
   });
   mark(kUnreadable, [&](std::size_t i) { return static_cast<double>(samples[i].combined.unreadable); });
-  mark(kLongest, [&](std::size_t i) { return i < text_sizes.size() ? static_cast<double>(text_sizes[i]) : 0.0; });
+  mark(kLongest,
+       [&](std::size_t i) { return i < text_sizes.size() ? static_cast<double>(text_sizes[i]) : 0.0; });
   mark(kOrderFlips, [&](std::size_t i) {
     const auto orders = samples[i].combined.orders;
     return orders == OrderAgreement::prefers_first || orders == OrderAgreement::prefers_second ? 1.0 : 0.0;

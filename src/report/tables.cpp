@@ -16,21 +16,28 @@ std::string exact(double value) { return fmt::format("{}", value); }
 std::string markdown(const ReportData& data) {
   std::string out;
   const auto add = [&](const std::string& line) { out += line + "\n"; };
-  add(fmt::format("# {}\n\nJudge {} · {} · {} · assize {}\n", markdown_cell(data.run), markdown_cell(data.judge), markdown_cell(data.state),
-                  markdown_cell(data.made), markdown_cell(data.version)));
+  add(fmt::format("# {}\n\nJudge {} · {} · {} · assize {}\n", markdown_cell(data.run),
+                  markdown_cell(data.judge), markdown_cell(data.state), markdown_cell(data.made),
+                  markdown_cell(data.version)));
   for (const auto& suite : data.suites) {
-    add(fmt::format("## {}\n\nProtocol {}, prompt {}, parser {}; {} samples, {} with a human label.\n", markdown_cell(suite.id),
-                    verdict::name(suite.protocol), markdown_cell(suite.prompt), markdown_cell(suite.profile), suite.samples, suite.labelled));
+    add(fmt::format("## {}\n\nProtocol {}, prompt {}, parser {}; {} samples, {} with a human label.\n",
+                    markdown_cell(suite.id), verdict::name(suite.protocol), markdown_cell(suite.prompt),
+                    markdown_cell(suite.profile), suite.samples, suite.labelled));
     for (const auto& finding : findings(suite)) add("- " + markdown_cell(finding));
     const auto& calls = suite.calls;
-    add(fmt::format("\n| calls | read | unreadable | truncated | failed | redone |\n|--:|--:|--:|--:|--:|--:|\n| {} | {} | {} | {} | {} | {} |\n", calls.calls,
-                    calls.ok, calls.unreadable, calls.truncated, calls.failed, calls.redone));
+    add(
+        fmt::format("\n| calls | read | unreadable | truncated | failed | redone "
+                    "|\n|--:|--:|--:|--:|--:|--:|\n| {} | {} | {} | {} | {} | {} |\n",
+                    calls.calls, calls.ok, calls.unreadable, calls.truncated, calls.failed, calls.redone));
     add("| group | metric | value | 95 % interval | n | rule |\n|---|---|--:|---|--:|---|");
     for (const auto& metric : suite.metrics) {
       const auto& e = metric.estimate;
-      const std::string interval = e.has_interval() ? number_text(e.low) + " to " + number_text(e.high) : e.no_interval;
-      add(fmt::format("| {} | {} | {} | {} | {} | {} |", metric.group.empty() ? "all" : markdown_cell(metric.group), markdown_cell(metric.name),
-                      e.defined() ? number_text(e.value) : "undefined: " + e.undefined, interval, e.n, markdown_cell(metric.rule)));
+      const std::string interval =
+          e.has_interval() ? number_text(e.low) + " to " + number_text(e.high) : e.no_interval;
+      add(fmt::format("| {} | {} | {} | {} | {} | {} |",
+                      metric.group.empty() ? "all" : markdown_cell(metric.group), markdown_cell(metric.name),
+                      e.defined() ? number_text(e.value) : "undefined: " + e.undefined, interval, e.n,
+                      markdown_cell(metric.rule)));
     }
     if (!suite.confusion.labels.empty() && suite.labelled > 0) {
       std::string head = "\n| people \\ judge |", rule = "|---|";
@@ -48,8 +55,10 @@ std::string markdown(const ReportData& data) {
     add("");
   }
   const Cost& cost = data.cost;
-  add(fmt::format("## Cost\n\nWall time {}, {} worker group(s); {} output tokens; {} prompt tokens asked, {} computed.", duration_text(cost.wall_seconds),
-                  cost.groups, cost.output_tokens, cost.prompt_tokens, cost.prefilled_tokens));
+  add(fmt::format(
+      "## Cost\n\nWall time {}, {} worker group(s); {} output tokens; {} prompt tokens asked, {} computed.",
+      duration_text(cost.wall_seconds), cost.groups, cost.output_tokens, cost.prompt_tokens,
+      cost.prefilled_tokens));
   return out;
 }
 
@@ -69,16 +78,23 @@ std::string metrics_json(const ReportData& data) {
     s["samples"] = suite.samples;
     s["labelled"] = suite.labelled;
     const auto& c = suite.calls;
-    s["calls"] = {{"judged", c.calls}, {"wanted", c.wanted},       {"ok", c.ok},         {"unreadable", c.unreadable},
-                  {"truncated", c.truncated}, {"failed", c.failed}, {"redone", c.redone}};
+    s["calls"] = {{"judged", c.calls},          {"wanted", c.wanted},       {"ok", c.ok},
+                  {"unreadable", c.unreadable}, {"truncated", c.truncated}, {"failed", c.failed},
+                  {"redone", c.redone}};
     const auto& o = suite.orders;
-    s["orders"] = {{"consistent", o.consistent}, {"prefers_first", o.prefers_first}, {"prefers_second", o.prefers_second},
-                   {"inconsistent", o.inconsistent}, {"not_tried", o.not_tried}};
+    s["orders"] = {{"consistent", o.consistent},
+                   {"prefers_first", o.prefers_first},
+                   {"prefers_second", o.prefers_second},
+                   {"inconsistent", o.inconsistent},
+                   {"not_tried", o.not_tried}};
     s["findings"] = findings(suite);
     s["metrics"] = nlohmann::ordered_json::array();
     for (const auto& metric : suite.metrics) {
       const auto& e = metric.estimate;
-      nlohmann::ordered_json m = {{"group", metric.group}, {"name", metric.name}, {"rule", metric.rule}, {"n", e.n},
+      nlohmann::ordered_json m = {{"group", metric.group},
+                                  {"name", metric.name},
+                                  {"rule", metric.rule},
+                                  {"n", e.n},
                                   {"lower_is_better", metric.lower_is_better}};
       if (e.defined()) {
         m["value"] = e.value;
@@ -104,8 +120,9 @@ std::string metrics_csv(const ReportData& data) {
   for (const auto& suite : data.suites) {
     for (const auto& metric : suite.metrics) {
       const auto& e = metric.estimate;
-      fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{},{},{},{}\n", csv_field(suite.id), csv_field(metric.group), csv_field(metric.name),
-                     e.defined() ? exact(e.value) : "", e.has_interval() ? exact(e.low) : "", e.has_interval() ? exact(e.high) : "", e.n,
+      fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{},{},{},{}\n", csv_field(suite.id),
+                     csv_field(metric.group), csv_field(metric.name), e.defined() ? exact(e.value) : "",
+                     e.has_interval() ? exact(e.low) : "", e.has_interval() ? exact(e.high) : "", e.n,
                      csv_field(e.undefined), csv_field(e.no_interval), csv_field(metric.rule));
     }
   }

@@ -123,7 +123,8 @@ std::string number_text(double value) {
 std::string estimate_text(const metrics::Estimate& estimate) {
   if (!estimate.defined()) return "undefined: " + estimate.undefined;
   if (!estimate.has_interval()) return number_text(estimate.value);
-  return fmt::format("{} ({} to {})", number_text(estimate.value), number_text(estimate.low), number_text(estimate.high));
+  return fmt::format("{} ({} to {})", number_text(estimate.value), number_text(estimate.low),
+                     number_text(estimate.high));
 }
 
 std::string duration_text(double seconds) {

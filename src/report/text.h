@@ -8,15 +8,15 @@
 
 namespace assize::report {
 
-/// `text` for the inside of an HTML element or a quoted attribute: & < > " ' as entities, control characters other
-/// than newline and tab and bytes that are not UTF-8 as U+FFFD.
+/// `text` for the inside of an HTML element or a quoted attribute: & < > " ' as entities, control characters
+/// other than newline and tab and bytes that are not UTF-8 as U+FFFD.
 std::string escaped(std::string_view text);
 
 /// `text` for one cell of a Markdown table: one line, | \ ` * _ < > & [ ] escaped.
 std::string markdown_cell(std::string_view text);
 
-/// `text` as a CSV field (RFC 4180), quoted where needed. A leading = + - @ that is no number gets an apostrophe, so that
-/// spreadsheets run no formula from a data set.
+/// `text` as a CSV field (RFC 4180), quoted where needed. A leading = + - @ that is no number gets an
+/// apostrophe, so that spreadsheets run no formula from a data set.
 std::string csv_field(std::string_view text);
 
 /// "1 234 567" with narrow no-break spaces.

@@ -46,7 +46,8 @@ Verdict verdict_of_scores(const std::vector<double>& shown, Protocol protocol,
                           std::span<const std::uint16_t> presentation);
 
 /// Builds the verdict about candidates from a choice about candidates as shown (pair, label, rank).
-Verdict verdict_of_choice(std::string_view shown, Protocol protocol, std::span<const std::uint16_t> presentation);
+Verdict verdict_of_choice(std::string_view shown, Protocol protocol,
+                          std::span<const std::uint16_t> presentation);
 
 /// Reads with the regular expressions of the Flex-Judge scripts (RepoRule).
 Verdict read_repo(std::string_view text, Protocol protocol, int candidates,

@@ -14,7 +14,8 @@ void check_rule(Protocol protocol, const CombineRule& rule) {
   };
   const bool score = protocol == Protocol::score;
   if (score && rule.unreadable == UnreadablePolicy::wrong) refuse("on_unreadable: wrong");
-  if ((score || protocol == Protocol::rank) && rule.unreadable == UnreadablePolicy::tie) refuse("on_unreadable: tie");
+  if ((score || protocol == Protocol::rank) && rule.unreadable == UnreadablePolicy::tie)
+    refuse("on_unreadable: tie");
   if (!score && rule.unreadable == UnreadablePolicy::constant) refuse("on_unreadable: constant");
   if (rule.votes == VoteRule::sign && protocol != Protocol::pair) refuse("votes: sign");
   if (rule.votes == VoteRule::mean && protocol == Protocol::label) refuse("votes: mean");
@@ -40,7 +41,8 @@ std::vector<Verdict> counted(const std::vector<Vote>& votes, Protocol protocol, 
     Verdict stand_in;
     stand_in.status = VerdictStatus::ok;
     if (rule.unreadable == UnreadablePolicy::wrong) stand_in.choice = "wrong";
-    if (rule.unreadable == UnreadablePolicy::tie) stand_in.choice = protocol == Protocol::label ? "A=B=Bad" : "tie";
+    if (rule.unreadable == UnreadablePolicy::tie)
+      stand_in.choice = protocol == Protocol::label ? "A=B=Bad" : "tie";
     if (rule.unreadable == UnreadablePolicy::constant) {
       stand_in.value = rule.constant;
       stand_in.scores = {rule.constant};
@@ -54,7 +56,8 @@ std::vector<Verdict> counted(const std::vector<Vote>& votes, Protocol protocol, 
 std::vector<std::pair<std::string, int>> count_choices(const std::vector<Verdict>& verdicts) {
   std::vector<std::pair<std::string, int>> counts;
   for (const Verdict& verdict : verdicts) {
-    const auto found = std::find_if(counts.begin(), counts.end(), [&](const auto& c) { return c.first == verdict.choice; });
+    const auto found =
+        std::find_if(counts.begin(), counts.end(), [&](const auto& c) { return c.first == verdict.choice; });
     if (found == counts.end()) {
       counts.emplace_back(verdict.choice, 1);
     } else {
@@ -67,11 +70,14 @@ std::vector<std::pair<std::string, int>> count_choices(const std::vector<Verdict
 std::string pair_by_sign(double value) { return value > 0 ? "A" : value < 0 ? "B" : "tie"; }
 
 int sign_of(const Verdict& verdict) {
-  return verdict.choice == "A" || verdict.choice == "A>B" ? 1 : verdict.choice == "B" || verdict.choice == "B>A" ? -1 : 0;
+  return verdict.choice == "A" || verdict.choice == "A>B"   ? 1
+         : verdict.choice == "B" || verdict.choice == "B>A" ? -1
+                                                            : 0;
 }
 
 int sum_of_signs(const std::vector<Verdict>& verdicts) {
-  return std::accumulate(verdicts.begin(), verdicts.end(), 0, [](int sum, const Verdict& v) { return sum + sign_of(v); });
+  return std::accumulate(verdicts.begin(), verdicts.end(), 0,
+                         [](int sum, const Verdict& v) { return sum + sign_of(v); });
 }
 
 // Candidates by their mean place in the rankings, equal ones by letter.
@@ -81,7 +87,8 @@ std::string by_mean_place(const std::vector<Verdict>& verdicts) {
     if (verdict.choice == "wrong") continue;
     for (std::size_t place = 0; place < verdict.choice.size(); ++place) {
       const char letter = verdict.choice[place];
-      const auto found = std::find_if(places.begin(), places.end(), [&](const auto& p) { return p.second == letter; });
+      const auto found =
+          std::find_if(places.begin(), places.end(), [&](const auto& p) { return p.second == letter; });
       if (found == places.end()) {
         places.emplace_back(place, letter);
       } else {
@@ -95,13 +102,15 @@ std::string by_mean_place(const std::vector<Verdict>& verdicts) {
   return ranking;
 }
 
-std::string break_tie(const std::vector<std::string>& leaders, const std::vector<Verdict>& verdicts, Protocol protocol) {
+std::string break_tie(const std::vector<std::string>& leaders, const std::vector<Verdict>& verdicts,
+                      Protocol protocol) {
   if (protocol == Protocol::pair) return "tie";
   if (protocol == Protocol::rank) return by_mean_place(verdicts);
   const int sum = sum_of_signs(verdicts);
   if (sum != 0) return sum > 0 ? "A>B" : "B>A";
   const bool bad = std::find(leaders.begin(), leaders.end(), "A=B=Bad") != leaders.end();
-  return bad || std::find(leaders.begin(), leaders.end(), "A=B=Good") == leaders.end() ? "A=B=Bad" : "A=B=Good";
+  return bad || std::find(leaders.begin(), leaders.end(), "A=B=Good") == leaders.end() ? "A=B=Bad"
+                                                                                       : "A=B=Good";
 }
 
 std::string by_majority(const std::vector<Verdict>& verdicts, Protocol protocol, VoteTies ties) {
@@ -134,7 +143,8 @@ std::string by_mean_scores(const std::vector<double>& scores, Protocol protocol)
   if (protocol == Protocol::pair) return pair_by_sign(scores[0] - scores[1]);
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
   std::string ranking;
   for (const auto index : order) ranking += static_cast<char>('A' + index);
   return ranking;
@@ -169,8 +179,9 @@ Combined combine(std::span<const Vote> votes, Protocol protocol, const CombineRu
   combined.scores = mean_scores(verdicts);
   combined.choice = choose(verdicts, combined.scores, protocol, rule);
   if (protocol != Protocol::score) {
-    const auto same = std::count_if(verdicts.begin(), verdicts.end(),
-                                    [&](const Verdict& verdict) { return verdict.choice == combined.choice; });
+    const auto same = std::count_if(verdicts.begin(), verdicts.end(), [&](const Verdict& verdict) {
+      return verdict.choice == combined.choice;
+    });
     combined.agreement = static_cast<double>(same) / static_cast<double>(verdicts.size());
   }
   return combined;
@@ -180,7 +191,8 @@ OrderAgreement compare_orders(std::span<const Vote> votes, Protocol protocol, co
   if (protocol != Protocol::pair && protocol != Protocol::label) return OrderAgreement::not_tried;
   std::vector<Verdict> orders[2];
   for (const Vote& vote : in_call_order(votes)) {
-    if (vote.verdict.ok() && vote.presentation.size() == 2) orders[vote.presentation[0] == 0 ? 0 : 1].push_back(vote.verdict);
+    if (vote.verdict.ok() && vote.presentation.size() == 2)
+      orders[vote.presentation[0] == 0 ? 0 : 1].push_back(vote.verdict);
   }
   if (orders[0].empty() || orders[1].empty()) return OrderAgreement::not_tried;
   Verdict said[2];

@@ -27,7 +27,7 @@ enum class VoteRule : std::uint8_t {
 
 /// What decides between choices with equally many votes.
 enum class VoteTies : std::uint8_t {
-  tie,         ///< pair: "tie". label: the sign of the mean, then both bad before both good. rank: mean places
+  tie,  ///< pair: "tie". label: the sign of the mean, then both bad before both good. rank: mean places
   first_seen,  ///< the choice that was voted first, as Python's Counter.most_common
 };
 
@@ -58,12 +58,12 @@ enum class OrderAgreement : std::uint8_t {
 /// One verdict per sample.
 struct Combined {
   VerdictStatus status = VerdictStatus::unreadable;  ///< ok, or that of the first vote when no vote counts
-  std::string choice;          ///< as Verdict::choice, or "wrong"
-  double value = 0;            ///< mean of the counted votes' values
-  std::vector<double> scores;  ///< per candidate, mean over the votes that have scores
-  double agreement = 0;        ///< pair, label, rank: share of the counted votes that say `choice`
-  int votes = 0;               ///< votes that count
-  int unreadable = 0;          ///< votes that were unreadable, truncated or failed, counted or not
+  std::string choice;                                ///< as Verdict::choice, or "wrong"
+  double value = 0;                                  ///< mean of the counted votes' values
+  std::vector<double> scores;                        ///< per candidate, mean over the votes that have scores
+  double agreement = 0;  ///< pair, label, rank: share of the counted votes that say `choice`
+  int votes = 0;         ///< votes that count
+  int unreadable = 0;    ///< votes that were unreadable, truncated or failed, counted or not
   OrderAgreement orders = OrderAgreement::not_tried;
 
   bool ok() const { return status == VerdictStatus::ok; }

@@ -71,7 +71,8 @@ class PatternCompiler {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw base::Error("verdict pattern '" + std::string(text_) + "', position " + std::to_string(at_ + 1) + ": " + what);
+    throw base::Error("verdict pattern '" + std::string(text_) + "', position " + std::to_string(at_ + 1) +
+                      ": " + what);
   }
   bool more() const { return at_ < text_.size(); }
   char peek() const { return text_[at_]; }
@@ -463,7 +464,8 @@ std::optional<Pattern::Match> Pattern::find(std::string_view text, std::size_t f
     if (now.threads.empty()) {
       if (found) break;
       if (!can_be_empty_) {
-        while (position < text.size() && !first_bytes_.test(static_cast<unsigned char>(text[position]))) ++position;
+        while (position < text.size() && !first_bytes_.test(static_cast<unsigned char>(text[position])))
+          ++position;
         if (position == text.size()) break;
       }
       ++now.generation;
@@ -477,11 +479,13 @@ std::optional<Pattern::Match> Pattern::find(std::string_view text, std::size_t f
         Match match;
         match.begin = thread.slots[0];
         match.end = thread.slots[1];
-        if (thread.slots[2] != kUnset && thread.slots[3] != kUnset) match.group = {thread.slots[2], thread.slots[3]};
+        if (thread.slots[2] != kUnset && thread.slots[3] != kUnset)
+          match.group = {thread.slots[2], thread.slots[3]};
         found = match;
         break;  // the threads behind are less preferred
       }
-      if (position < text.size() && sets_[instruction.first].test(static_cast<unsigned char>(text[position]))) {
+      if (position < text.size() &&
+          sets_[instruction.first].test(static_cast<unsigned char>(text[position]))) {
         add(then, {thread.at + 1, thread.slots}, position + 1);
       }
     }

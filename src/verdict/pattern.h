@@ -11,11 +11,12 @@
 namespace assize::verdict {
 
 /// A regular expression that is safe on text that a model wrote: it is run as a set of parallel threads
-/// (Pike 1987; Cox, "Regular Expression Matching: the Virtual Machine Approach", 2009), so a search takes at most
-/// program size x text length steps and constant stack, whatever the text.
+/// (Pike 1987; Cox, "Regular Expression Matching: the Virtual Machine Approach", 2009), so a search takes at
+/// most program size x text length steps and constant stack, whatever the text.
 ///
 /// Syntax (the common part of Python and ECMAScript), over bytes: literals, . (no newline), [a-z] [^a-z],
-/// \d \s \w \D \S \W \n \t \r \b \B ^ $ (whole text), ( ), (?: ), |, * + ? {m} {m,} {m,n} and their lazy forms,
+/// \d \s \w \D \S \W \n \t \r \b \B ^ $ (whole text), ( ), (?: ), |, * + ? {m} {m,} {m,n} and their lazy
+/// forms,
 /// (?i) at the start. Leftmost match, alternatives in order. No back-references and no look-around.
 class Pattern {
  public:
@@ -34,7 +35,8 @@ class Pattern {
   /// The first match that begins at or after `from`.
   std::optional<Match> find(std::string_view text, std::size_t from = 0) const;
 
-  /// All matches that do not overlap, from the left; behind an empty match the search goes on one byte further.
+  /// All matches that do not overlap, from the left; behind an empty match the search goes on one byte
+  /// further.
   std::vector<Match> find_all(std::string_view text) const;
 
   /// One step of the compiled program.

@@ -20,8 +20,9 @@ void check_presentation(Protocol protocol, int candidates, std::span<const std::
                     : protocol == Protocol::rank ? candidates >= 2 && candidates <= kMaxCandidates
                                                  : candidates == 2;
   if (!fits) {
-    throw base::Error(fmt::format("protocol {} with {} candidates: score takes 1, pair and label 2, rank 2 to {}",
-                                  name(protocol), candidates, kMaxCandidates));
+    throw base::Error(
+        fmt::format("protocol {} with {} candidates: score takes 1, pair and label 2, rank 2 to {}",
+                    name(protocol), candidates, kMaxCandidates));
   }
   std::vector<bool> seen(static_cast<std::size_t>(candidates));
   bool good = presentation.size() == seen.size();
@@ -48,7 +49,8 @@ std::string quoted(std::string_view text) {
 }
 
 Verdict read_numbers(const std::vector<std::string_view>& answers, Protocol protocol,
-                     std::span<const std::uint16_t> presentation, const ParserProfile& profile, double scale) {
+                     std::span<const std::uint16_t> presentation, const ParserProfile& profile,
+                     double scale) {
   std::vector<double> shown;
   for (const auto answer : answers) {
     const auto number = score_number(answer, profile.high);
@@ -109,7 +111,8 @@ Verdict read_verdict(std::string_view text, Protocol protocol, int candidates,
   if (profile.form == Form::custom) {
     take = profile.custom.take;
     scale = profile.custom.scale.value_or(1);
-    for (const auto& match : Pattern(profile.custom.pattern).find_all(*rest)) answers.push_back(match.answer(*rest));
+    for (const auto& match : Pattern(profile.custom.pattern).find_all(*rest))
+      answers.push_back(match.answer(*rest));
   } else {
     auto tags = answer_tags(*rest);
     if (profile.dialect == Dialect::strict && !tags.problem.empty()) return unreadable(tags.problem);
@@ -146,7 +149,8 @@ Verdict verdict_of_scores(const std::vector<double>& shown, Protocol protocol,
   return verdict;
 }
 
-Verdict verdict_of_choice(std::string_view shown, Protocol protocol, std::span<const std::uint16_t> presentation) {
+Verdict verdict_of_choice(std::string_view shown, Protocol protocol,
+                          std::span<const std::uint16_t> presentation) {
   Verdict verdict;
   verdict.status = VerdictStatus::ok;
   verdict.choice = unswap(shown, presentation);
@@ -168,20 +172,24 @@ std::string unswap(std::string_view shown, std::span<const std::uint16_t> presen
   return out;
 }
 
-Verdict read_likelihood(std::span<const float> logprobs, std::span<const std::string> labels, Protocol protocol,
-                        int candidates, std::span<const std::uint16_t> presentation) {
+Verdict read_likelihood(std::span<const float> logprobs, std::span<const std::string> labels,
+                        Protocol protocol, int candidates, std::span<const std::uint16_t> presentation) {
   check_presentation(protocol, candidates, presentation);
   const bool can_tie = protocol == Protocol::pair && labels.size() == 3;
-  const std::size_t wanted = protocol == Protocol::label ? 4 : protocol == Protocol::score ? labels.size() : presentation.size();
+  const std::size_t wanted = protocol == Protocol::label   ? 4
+                             : protocol == Protocol::score ? labels.size()
+                                                           : presentation.size();
   if (labels.empty() || (labels.size() != wanted && !can_tie)) {
-    throw base::Error(fmt::format("likelihood reading of protocol {} with {} labels: {} are needed", name(protocol),
-                                  labels.size(), wanted));
+    throw base::Error(fmt::format("likelihood reading of protocol {} with {} labels: {} are needed",
+                                  name(protocol), labels.size(), wanted));
   }
   if (logprobs.size() != labels.size()) {
-    return no_verdict(VerdictStatus::failed, fmt::format("{} log-probabilities for {} labels", logprobs.size(), labels.size()));
+    return no_verdict(VerdictStatus::failed,
+                      fmt::format("{} log-probabilities for {} labels", logprobs.size(), labels.size()));
   }
   const float best = *std::max_element(logprobs.begin(), logprobs.end());
-  if (!std::all_of(logprobs.begin(), logprobs.end(), [](float x) { return !std::isnan(x); }) || !std::isfinite(best)) {
+  if (!std::all_of(logprobs.begin(), logprobs.end(), [](float x) { return !std::isnan(x); }) ||
+      !std::isfinite(best)) {
     return no_verdict(VerdictStatus::failed, "the log-probabilities of the labels are not finite");
   }
   std::vector<double> shares;
@@ -196,15 +204,18 @@ Verdict read_likelihood(std::span<const float> logprobs, std::span<const std::st
     double expectation = 0;
     for (std::size_t i = 0; i < shares.size(); ++i) {
       const auto number = plain_number(trimmed(labels[i]));
-      if (!number) throw base::Error("likelihood reading of a score: label '" + labels[i] + "' is not a number");
+      if (!number)
+        throw base::Error("likelihood reading of a score: label '" + labels[i] + "' is not a number");
       expectation += shares[i] * *number;
     }
     return verdict_of_scores({expectation}, protocol, presentation);
   }
   if (protocol == Protocol::label) {
-    const auto top = static_cast<std::size_t>(std::max_element(shares.begin(), shares.end()) - shares.begin());
+    const auto top =
+        static_cast<std::size_t>(std::max_element(shares.begin(), shares.end()) - shares.begin());
     const auto word = four_way_label(labels[top]);
-    if (!word) throw base::Error("likelihood reading: '" + labels[top] + "' is none of A>B, B>A, A=B=Good, A=B=Bad");
+    if (!word)
+      throw base::Error("likelihood reading: '" + labels[top] + "' is none of A>B, B>A, A=B=Good, A=B=Bad");
     return verdict_of_choice(*word, protocol, presentation);
   }
   std::vector<double> shown(shares.begin(), shares.begin() + candidates);
@@ -276,7 +287,8 @@ ParserProfile make_profile(std::string_view dialect, std::string_view form, doub
   } else {
     throw base::Error("answer form '" + std::string(form) + "' is unknown: scores, label or choice");
   }
-  if (!(low < high)) throw base::Error(fmt::format("scale from {} to {}: the first must be the smaller", low, high));
+  if (!(low < high))
+    throw base::Error(fmt::format("scale from {} to {}: the first must be the smaller", low, high));
   profile.low = low;
   profile.high = high;
   return profile;

@@ -59,7 +59,8 @@ enum class Form : std::uint8_t {
 
 /// Which script's rule the `repo` dialect follows.
 enum class RepoRule : std::uint8_t {
-  integers,   ///< findall <answer>(\d+)</answer>: MLLM-Judge, VL-RewardBench, MJ-Bench; ranks as MLLM-Judge batch
+  integers,   ///< findall <answer>(\d+)</answer>: MLLM-Judge, VL-RewardBench, MJ-Bench; ranks as MLLM-Judge
+              ///< batch
   four_way,   ///< first <answer>(\[\[.*?\]\])</answer>, unknown labels are both bad: GenAI-Bench
   decimal,    ///< first <answer>(\d+\.?\d*)</answer>: NISQA, SOMOS, VoxSim
   bvcc,       ///< decimal, then "score|rating ... number", then any stand-alone number from 1 to 5
@@ -100,13 +101,14 @@ ParserProfile make_profile(std::string_view dialect, std::string_view form, doub
 Verdict read_verdict(std::string_view text, Protocol protocol, int candidates,
                      std::span<const std::uint16_t> presentation, const ParserProfile& profile);
 
-/// Reads the log-probabilities of the labels after a prefilled answer (natural logarithms, any common offset).
-/// pair: labels name the candidates as shown ("A"/"B" or "1"/"2"), an optional third is the tie; scores are the
-/// probabilities of the candidates, choice the most likely label. score: labels are numbers, the value is
-/// their expectation. rank: one label per candidate shown. label: the four labels. Equal probabilities of two
-/// candidates are a tie. Throws base::Error when labels and log-probabilities differ in number.
-Verdict read_likelihood(std::span<const float> logprobs, std::span<const std::string> labels, Protocol protocol,
-                        int candidates, std::span<const std::uint16_t> presentation);
+/// Reads the log-probabilities of the labels after a prefilled answer (natural logarithms, any common
+/// offset). pair: labels name the candidates as shown ("A"/"B" or "1"/"2"), an optional third is the tie;
+/// scores are the probabilities of the candidates, choice the most likely label. score: labels are numbers,
+/// the value is their expectation. rank: one label per candidate shown. label: the four labels. Equal
+/// probabilities of two candidates are a tie. Throws base::Error when labels and log-probabilities differ in
+/// number.
+Verdict read_likelihood(std::span<const float> logprobs, std::span<const std::string> labels,
+                        Protocol protocol, int candidates, std::span<const std::uint16_t> presentation);
 
 /// A verdict for a call without readable text: status and reason only.
 Verdict no_verdict(VerdictStatus status, std::string reason);
@@ -118,8 +120,8 @@ std::string_view name(Protocol protocol);
 /// The protocol of that name. Throws base::Error naming the valid words.
 Protocol protocol_named(std::string_view name);
 
-/// A choice about candidates as shown, turned into one about candidates: "A" is the first one shown, and so on.
-/// Ties stay; letters beyond the candidates stay.
+/// A choice about candidates as shown, turned into one about candidates: "A" is the first one shown, and so
+/// on. Ties stay; letters beyond the candidates stay.
 std::string unswap(std::string_view shown, std::span<const std::uint16_t> presentation);
 
 }  // namespace assize::verdict

@@ -52,7 +52,8 @@ inline Labels labels(std::size_t number) {
   Labels out;
   out.classes = 2 + number % 4;
   for (std::size_t i = 0; i < size_of(number); ++i) {
-    int t = static_cast<int>(bits(number, 2, i) % out.classes), p = static_cast<int>(bits(number, 3, i) % out.classes);
+    int t = static_cast<int>(bits(number, 2, i) % out.classes),
+        p = static_cast<int>(bits(number, 3, i) % out.classes);
     if (kind == 1 && bits(number, 4, i) % 4) p = t;
     if (kind == 2) p = 1;
     if (kind == 3) t = p = 0;

@@ -22,7 +22,8 @@ const nlohmann::json& expected() {
 }
 
 // Every case of one metric: defined where the library's value is, and equal to it.
-void check(const std::string& metric, const std::function<Figure(std::size_t)>& compute, double tolerance = 1e-11) {
+void check(const std::string& metric, const std::function<Figure(std::size_t)>& compute,
+           double tolerance = 1e-11) {
   const auto& values = expected().at(metric);
   REQUIRE(values.size() >= 200);
   int defined = 0;
@@ -33,7 +34,8 @@ void check(const std::string& metric, const std::function<Figure(std::size_t)>& 
     CHECK(figure.defined() == !values[c].is_null());
     if (!figure.defined() || values[c].is_null()) continue;
     ++defined;
-    CHECK(std::abs(figure.value - values[c].get<double>()) <= tolerance * std::max(1.0, std::abs(figure.value)));
+    CHECK(std::abs(figure.value - values[c].get<double>()) <=
+          tolerance * std::max(1.0, std::abs(figure.value)));
   }
   CHECK(defined >= 100);
 }
@@ -86,7 +88,9 @@ TEST_CASE("agreement of several raters equals statsmodels' and krippendorff's", 
 }
 
 TEST_CASE("the edit distance equals its definition", "[golden]") {
-  check("levenshtein", [](std::size_t c) { return Figure{normalised_levenshtein(golden::word(c, 40), golden::word(c, 41))}; });
+  check("levenshtein", [](std::size_t c) {
+    return Figure{normalised_levenshtein(golden::word(c, 40), golden::word(c, 41))};
+  });
 }
 
 TEST_CASE("BCa bounds and the normal quantile equal SciPy's", "[golden]") {
@@ -94,7 +98,8 @@ TEST_CASE("BCa bounds and the normal quantile equal SciPy's", "[golden]") {
     std::vector<double> resampled, jackknife;
     // Rounding to two decimals as Python does, half to even on the shortest digits: none of these is a half.
     const auto rounded = [](double v) { return std::round(v * 100) / 100; };
-    for (std::size_t i = 0; i < 200; ++i) resampled.push_back(rounded(std::pow(golden::uniform(c, 50, i), 2)));
+    for (std::size_t i = 0; i < 200; ++i)
+      resampled.push_back(rounded(std::pow(golden::uniform(c, 50, i), 2)));
     for (std::size_t i = 0; i < 20; ++i) jackknife.push_back(std::pow(golden::uniform(c, 51, i), 3));
     return bca_bounds(resampled, rounded(0.2 + 0.3 * golden::uniform(c, 52, 0)), jackknife, 0.95);
   };

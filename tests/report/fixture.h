@@ -7,13 +7,14 @@
 
 #include "report/report.h"
 
-// A run with three suites: a fair pair judge with both orders and five votes, a score judge, a judge at chance that is often
-// unreadable. Texts carry what must never become markup.
+// A run with three suites: a fair pair judge with both orders and five votes, a score judge, a judge at
+// chance that is often unreadable. Texts carry what must never become markup.
 namespace fixture {
 
 using namespace assize;
 
-inline const std::string kAttack = "<script>alert('judge')</script><img src=x onerror=alert(1)> & \"quoted\" </div></details>";
+inline const std::string kAttack =
+    "<script>alert('judge')</script><img src=x onerror=alert(1)> & \"quoted\" </div></details>";
 
 inline verdict::Verdict pair_verdict(const std::string& choice, double a, double b) {
   verdict::Verdict v;
@@ -24,7 +25,8 @@ inline verdict::Verdict pair_verdict(const std::string& choice, double a, double
   return v;
 }
 
-inline std::vector<metrics::JudgedSample> pair_samples(int count, int votes, double skill, double unreadable, double lean, unsigned seed) {
+inline std::vector<metrics::JudgedSample> pair_samples(int count, int votes, double skill, double unreadable,
+                                                       double lean, unsigned seed) {
   std::mt19937 random(seed);
   const auto chance = [&](double p) { return static_cast<double>(random() >> 5) * 0x1p-27 < p; };
   const char* groups[] = {"arithmetic", "spelling", "counting", "following an instruction", "stated facts"};
@@ -41,11 +43,15 @@ inline std::vector<metrics::JudgedSample> pair_samples(int count, int votes, dou
         verdict::Vote vote;
         vote.presentation = order ? std::vector<std::uint16_t>{1, 0} : std::vector<std::uint16_t>{0, 1};
         vote.vote = static_cast<std::uint32_t>(v);
-        std::string choice = chance(own_skill) ? (s.human == "tie" ? "tie" : s.human) : chance(0.15) ? "tie" : other;
+        std::string choice = chance(own_skill) ? (s.human == "tie" ? "tie" : s.human)
+                             : chance(0.15)    ? "tie"
+                                               : other;
         if (chance(lean)) choice = order ? "B" : "A";
         vote.verdict = pair_verdict(choice, choice == "A" ? 8 : 6, choice == "B" ? 8 : 6);
         if (chance(unreadable)) {
-          vote.verdict = verdict::no_verdict(chance(0.4) ? verdict::VerdictStatus::truncated : verdict::VerdictStatus::unreadable, "1 answer instead of 2");
+          vote.verdict = verdict::no_verdict(
+              chance(0.4) ? verdict::VerdictStatus::truncated : verdict::VerdictStatus::unreadable,
+              "1 answer instead of 2");
         }
         s.votes.push_back(vote);
       }
@@ -79,7 +85,8 @@ inline std::vector<metrics::JudgedSample> score_samples(int count, unsigned seed
   return samples;
 }
 
-inline report::SuiteReport suite(const std::string& id, const std::vector<metrics::JudgedSample>& samples, verdict::Protocol protocol) {
+inline report::SuiteReport suite(const std::string& id, const std::vector<metrics::JudgedSample>& samples,
+                                 verdict::Protocol protocol) {
   metrics::AgreementRule rule;
   rule.suite = id;
   rule.protocol = protocol;
@@ -102,10 +109,13 @@ inline report::ReportData data() {
   d.version = "0.1.0";
   d.made = "2026-11-24 18:40 UTC";
   d.state = "complete";
-  d.job_text = "kind: evaluate\njudge: configs/judges/flex-vl-7b.yaml\nsuites: [configs/suites/plain.yaml]\njudging: {votes: 5, orders: both, seed: 7}\n";
+  d.job_text =
+      "kind: evaluate\njudge: configs/judges/flex-vl-7b.yaml\nsuites: [configs/suites/plain.yaml]\njudging: "
+      "{votes: 5, orders: both, seed: 7}\n";
   const auto fair = pair_samples(200, 5, 0.75, 0.02, 0.05, 3), poor = pair_samples(60, 1, 0.4, 0.62, 0.3, 4);
   const auto scores = score_samples(280, 5);
-  d.suites = {suite("plain", fair, verdict::Protocol::pair), suite("speech quality", scores, verdict::Protocol::score),
+  d.suites = {suite("plain", fair, verdict::Protocol::pair),
+              suite("speech quality", scores, verdict::Protocol::score),
               suite("plain, small judge", poor, verdict::Protocol::pair)};
   d.suites[0].calls.redone = 12;
   d.cost = {812.4, 1590.2, 1845200, 402300, 934112, 2, "2 ranks, Intel Xeon, AVX-512, tensor parallel 1"};
@@ -129,8 +139,11 @@ inline report::ReportData data() {
       call.presentation = vote.presentation[0] ? "B A" : "A B";
       call.vote = vote.vote;
       call.verdict = vote.verdict;
-      call.text = "<think>The word is s-t-r-a-w-b-e-r-r-y. I count r at the third, eighth and ninth place, so three. Assistant 1 says three; "
-                  "assistant 2 says two and then writes " + kAttack + "</think>\n<answer>8</answer><answer>6</answer>";
+      call.text =
+          "<think>The word is s-t-r-a-w-b-e-r-r-y. I count r at the third, eighth and ninth place, so three. "
+          "Assistant 1 says three; "
+          "assistant 2 says two and then writes " +
+          kAttack + "</think>\n<answer>8</answer><answer>6</answer>";
       call.output_tokens = 180;
       item.calls.push_back(call);
     }

@@ -11,7 +11,9 @@
 namespace assize::report {
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 std::string all_findings(const SuiteReport& suite) {
   std::string out;
@@ -39,7 +41,8 @@ TEST_CASE("nothing that a model wrote becomes markup", "[report]") {
   data.suites[0].distribution[0].label = data.suites[0].confusion.labels[0] = attack;
   for (auto& item : data.items) {
     item.suite = item.sample_id = item.group = item.question = item.human = item.verdict = attack;
-    item.images = {"javascript:alert(1)", "data:text/html;base64,PHNjcmlwdD4=", "https://example.org/x.png", "x\" onload=\"alert(1)"};
+    item.images = {"javascript:alert(1)", "data:text/html;base64,PHNjcmlwdD4=", "https://example.org/x.png",
+                   "x\" onload=\"alert(1)"};
     for (auto& call : item.calls) {
       call.presentation = call.verdict.reason = attack;
       call.verdict.status = verdict::VerdictStatus::unreadable;
@@ -98,15 +101,19 @@ TEST_CASE("the first lines say plainly how good the judge is", "[report]") {
   SuiteReport suite;
   CHECK(all_findings(suite) == "No call was judged yet.\n");
   auto samples = fixture::pair_samples(40, 1, 0.9, 0, 1.0, 1);
-  CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)), "Prefers the answer shown first"));
+  CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)),
+                 "Prefers the answer shown first"));
   for (auto& sample : samples) sample.human.clear();
-  CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)), "agreement is not known"));
+  CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)),
+                 "agreement is not known"));
   for (auto& sample : samples) {
     sample.human = "A";
-    for (auto& vote : sample.votes) vote.verdict = verdict::no_verdict(verdict::VerdictStatus::unreadable, "nothing");
+    for (auto& vote : sample.votes)
+      vote.verdict = verdict::no_verdict(verdict::VerdictStatus::unreadable, "nothing");
     sample.combined = verdict::combine(sample.votes, verdict::Protocol::pair, {});
   }
-  CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)), "No labelled sample has a verdict"));
+  CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)),
+                 "No labelled sample has a verdict"));
   for (auto& sample : samples) {
     for (auto& vote : sample.votes) vote.verdict = fixture::pair_verdict("tie", 5, 5);
     sample.combined = verdict::combine(sample.votes, verdict::Protocol::pair, {});
@@ -129,7 +136,8 @@ TEST_CASE("metrics.json and metrics.csv hold the same figures", "[report]") {
       }
     }
   }
-  CHECK(rows == example().suites[0].metrics.size() + example().suites[1].metrics.size() + example().suites[2].metrics.size());
+  CHECK(rows == example().suites[0].metrics.size() + example().suites[1].metrics.size() +
+                    example().suites[2].metrics.size());
   CHECK(static_cast<std::size_t>(std::count(csv.begin(), csv.end(), '\n')) == rows + 1);
   CHECK(json.at("suites")[0].at("calls").at("judged") == 2000);
   CHECK(contains(markdown(example()), "# flex-vl-plain"));
@@ -153,7 +161,8 @@ TEST_CASE("the telling items are the worst of each reason", "[report]") {
   }
   CHECK(disagreements <= 5);
   CHECK((all & kUnreadable) != 0);
-  CHECK(std::any_of(items.begin(), items.end(), [](const auto& i) { return i.sample == 17 && (i.reasons & kLongest); }));
+  CHECK(std::any_of(items.begin(), items.end(),
+                    [](const auto& i) { return i.sample == 17 && (i.reasons & kLongest); }));
   CHECK(telling_items({}, verdict::Protocol::pair, {}, 5).empty());
 }
 

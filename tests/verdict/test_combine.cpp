@@ -21,8 +21,8 @@ Vote vote(std::uint32_t number, const std::vector<std::uint16_t>& presentation, 
   out.verdict.status = VerdictStatus::ok;
   out.verdict.reason.clear();
   out.verdict.choice = choice;
-  out.verdict.value = scores.size() == 2                ? scores[0] - scores[1]
-                      : scores.size() == 1              ? scores[0]
+  out.verdict.value = scores.size() == 2                 ? scores[0] - scores[1]
+                      : scores.size() == 1               ? scores[0]
                       : choice == "A" || choice == "A>B" ? 1
                       : choice == "B" || choice == "B>A" ? -1
                                                          : 0;
@@ -32,7 +32,8 @@ Vote vote(std::uint32_t number, const std::vector<std::uint16_t>& presentation, 
 
 std::vector<Vote> votes(const std::vector<std::string>& choices) {
   std::vector<Vote> out;
-  for (std::size_t i = 0; i < choices.size(); ++i) out.push_back(vote(static_cast<std::uint32_t>(i), kForward, choices[i]));
+  for (std::size_t i = 0; i < choices.size(); ++i)
+    out.push_back(vote(static_cast<std::uint32_t>(i), kForward, choices[i]));
   return out;
 }
 
@@ -65,7 +66,8 @@ TEST_CASE("the sign rule lets one vote beat any number of ties", "[combine]") {
 TEST_CASE("the mean rule decides by the mean scores", "[combine]") {
   CombineRule mean;
   mean.votes = VoteRule::mean;
-  const std::vector<Vote> scored = {vote(0, kForward, "A", {7, 6}), vote(1, kForward, "A", {7, 6}), vote(2, kForward, "B", {2, 9})};
+  const std::vector<Vote> scored = {vote(0, kForward, "A", {7, 6}), vote(1, kForward, "A", {7, 6}),
+                                    vote(2, kForward, "B", {2, 9})};
   const auto combined = combine(scored, Protocol::pair, mean);
   CHECK(combined.choice == "B");
   CHECK(combined.scores == std::vector<double>{16.0 / 3, 7});
@@ -94,7 +96,8 @@ TEST_CASE("each policy for unreadable votes counts them", "[combine]") {
 
   rule.unreadable = UnreadablePolicy::constant;
   rule.constant = 3;
-  CHECK(combine(std::vector<Vote>{vote(0, {0}, "?"), vote(1, {0}, "", {5})}, Protocol::score, rule).value == 4);
+  CHECK(combine(std::vector<Vote>{vote(0, {0}, "?"), vote(1, {0}, "", {5})}, Protocol::score, rule).value ==
+        4);
 
   combined = combine(votes({"?", "?"}), Protocol::pair, {});
   CHECK_FALSE(combined.ok());
@@ -118,8 +121,8 @@ TEST_CASE("a rule without meaning for the protocol is refused", "[combine]") {
 }
 
 TEST_CASE("the verdict does not depend on the order of arrival", "[combine]") {
-  std::vector<Vote> all = {vote(0, kForward, "A"), vote(0, kReverse, "B"), vote(1, kForward, "tie"), vote(1, kReverse, "A"),
-                           vote(2, kForward, "B"), vote(2, kReverse, "?")};
+  std::vector<Vote> all = {vote(0, kForward, "A"), vote(0, kReverse, "B"), vote(1, kForward, "tie"),
+                           vote(1, kReverse, "A"), vote(2, kForward, "B"), vote(2, kReverse, "?")};
   CombineRule first;
   first.ties = VoteTies::first_seen;
   const auto expected = combine(all, Protocol::pair, first);
@@ -136,20 +139,25 @@ TEST_CASE("the verdict does not depend on the order of arrival", "[combine]") {
 }
 
 TEST_CASE("labels and rankings break ties as documented", "[combine]") {
-  const auto label = [](const std::vector<std::string>& choices) { return combine(votes(choices), Protocol::label, {}).choice; };
+  const auto label = [](const std::vector<std::string>& choices) {
+    return combine(votes(choices), Protocol::label, {}).choice;
+  };
   CHECK(label({"A>B", "A=B=Good"}) == "A>B");
   CHECK(label({"A>B", "B>A"}) == "A=B=Bad");
   CHECK(label({"A=B=Good", "A=B=Bad"}) == "A=B=Bad");
   CHECK(label({"A>B", "B>A", "A=B=Good"}) == "A=B=Good");
 
-  const auto rank = [](const std::vector<std::string>& choices) { return combine(votes(choices), Protocol::rank, {}).choice; };
+  const auto rank = [](const std::vector<std::string>& choices) {
+    return combine(votes(choices), Protocol::rank, {}).choice;
+  };
   CHECK(rank({"ABC", "ABC", "CBA"}) == "ABC");
   CHECK(rank({"ACB", "CAB", "BCA"}) == "CAB");  // mean places: A 1, B 4/3, C 2/3
 }
 
 TEST_CASE("both orders tell consistency and position bias", "[combine]") {
   const auto orders = [](const std::string& forward, const std::string& reverse) {
-    return compare_orders(std::vector<Vote>{vote(0, kForward, forward), vote(0, kReverse, reverse)}, Protocol::pair, {});
+    return compare_orders(std::vector<Vote>{vote(0, kForward, forward), vote(0, kReverse, reverse)},
+                          Protocol::pair, {});
   };
   CHECK(orders("A", "A") == OrderAgreement::consistent);
   CHECK(orders("tie", "tie") == OrderAgreement::consistent);
