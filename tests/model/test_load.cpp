@@ -274,26 +274,6 @@ TEST_CASE("a tensor-parallel degree that does not divide the heads is refused") 
   }
 }
 
-TEST_CASE("estimates of memory agree with the loaded judge") {
-  for (const TinyKind kind : {TinyKind::llama, TinyKind::qwen2, TinyKind::qwen2_5_vl}) {
-    Fixture f(kind);
-    const auto config = model::read_config(f.folder.string());
-    for (const int ranks : {1, 2, 4}) {
-      INFO(support::name(kind) << " on " << ranks);
-      test::on_ranks(ranks, [&](comm::Comm& group) {
-        const auto backend = backend::make_cpu_backend(group, {.threads = 1});
-        const auto judge = load(f.folder.path(), *backend);
-        // On CPUs the embedding table stays in the mapped file and is not packed.
-        const std::size_t table = static_cast<std::size_t>(config.vocab_size * config.hidden) * 2;
-        const auto estimate = static_cast<double>(model::estimate_weight_bytes(config, ranks) - table);
-        if (group.rank() > 0) return;
-        CHECK(static_cast<double>(judge->weight_bytes()) == Approx(estimate).epsilon(0.02));
-        CHECK(judge->kv_bytes() == limits.kv_blocks * model::kv_block_bytes(config, ranks));
-      });
-    }
-  }
-}
-
 TEST_CASE("pictures that the tower cannot take are refused") {
   Fixture f(TinyKind::qwen2_5_vl);
   const auto judge = load(f.folder.path(), *f.backend);
