@@ -1,5 +1,7 @@
 #include "kernels/cpu/linear.h"
 
+#include "hwy/cache_control.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear.cpp"
 #include "hwy/foreach_target.h"
@@ -22,6 +24,10 @@ constexpr int panels_for(int rows) {
     return rows <= 2 ? 8 : rows == 3 ? 6 : rows == 4 ? 5 : rows <= 6 ? 4 : rows <= 8 ? 3 : 2;
   return rows == 1 ? 4 : rows <= 3 ? 2 : 1;
 }
+
+/// Weights are asked for this far ahead in each panel: the panels are more streams than the hardware follows
+/// well, and each is read once.
+inline constexpr std::size_t kPrefetchBytes = 1024;
 
 template <int R, int V>
 struct Accumulators {
@@ -47,6 +53,12 @@ HWY_INLINE HWY_ATTR void rank_one(Accumulators<R, V>& sum, const float* HWY_REST
   }
 }
 
+template <int P>
+HWY_INLINE HWY_ATTR void prefetch(const std::byte* at, std::size_t panel_stride) {
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) hwy::Prefetch(at + p * panel_stride + kPrefetchBytes);
+}
+
 /// One segment of `length` k. `panel[p]` is the first weight of the segment in panel p.
 template <WeightType kType, int R, int P>
 HWY_INLINE HWY_ATTR void segment_sum(const float* HWY_RESTRICT x, const std::byte* HWY_RESTRICT panels,
@@ -56,31 +68,31 @@ HWY_INLINE HWY_ATTR void segment_sum(const float* HWY_RESTRICT x, const std::byt
   const F32Tag d;
   clear(sum);
   if constexpr (kType == WeightType::bf16) {
+    constexpr std::size_t kPairBytes = 2 * kPanelColumns * sizeof(std::uint16_t);
     const U32Tag du;
     const auto high = hn::Set(du, 0xFFFF0000u);
     std::int64_t k = 0;
+    const auto pair_bits = [&](int v) HWY_ATTR {
+      return hn::Load(du, reinterpret_cast<const std::uint32_t*>(panels + (v / kParts) * panel_stride) +
+                              k / 2 * kPanelColumns + (v % kParts) * kLanes);
+    };
     for (; k + 2 <= length; k += 2) {
-      F32 even[kV], odd[kV];
+      F32 w[kV];
 #pragma GCC unroll 16
-      for (int v = 0; v < kV; ++v) {
-        const auto* pair = reinterpret_cast<const std::uint32_t*>(panels + (v / kParts) * panel_stride) +
-                           k / 2 * kPanelColumns + (v % kParts) * kLanes;
-        const auto bits = hn::Load(du, pair);
-        even[v] = hn::BitCast(d, hn::ShiftLeft<16>(bits));
-        odd[v] = hn::BitCast(d, hn::And(bits, high));
-      }
-      rank_one(sum, x + k * R, even);
-      rank_one(sum, x + (k + 1) * R, odd);
+      for (int v = 0; v < kV; ++v) w[v] = hn::BitCast(d, hn::ShiftLeft<16>(pair_bits(v)));
+      rank_one(sum, x + k * R, w);
+      prefetch<P>(panels + static_cast<std::size_t>(k / 2) * kPairBytes, panel_stride);
+      HWY_FENCE;  // load the odd k again rather than hold all of it in registers
+#pragma GCC unroll 16
+      for (int v = 0; v < kV; ++v) w[v] = hn::BitCast(d, hn::And(pair_bits(v), high));
+      rank_one(sum, x + (k + 1) * R, w);
+      HWY_FENCE;
     }
     if (k < length) {
-      F32 even[kV];
+      F32 w[kV];
 #pragma GCC unroll 16
-      for (int v = 0; v < kV; ++v) {
-        const auto* pair = reinterpret_cast<const std::uint32_t*>(panels + (v / kParts) * panel_stride) +
-                           k / 2 * kPanelColumns + (v % kParts) * kLanes;
-        even[v] = hn::BitCast(d, hn::ShiftLeft<16>(hn::Load(du, pair)));
-      }
-      rank_one(sum, x + k * R, even);
+      for (int v = 0; v < kV; ++v) w[v] = hn::BitCast(d, hn::ShiftLeft<16>(pair_bits(v)));
+      rank_one(sum, x + k * R, w);
     }
   } else {
     for (std::int64_t k = 0; k < length; ++k) {
@@ -97,6 +109,7 @@ HWY_INLINE HWY_ATTR void segment_sum(const float* HWY_RESTRICT x, const std::byt
         }
       }
       rank_one(sum, x + k * R, w);
+      prefetch<P>(panels + static_cast<std::size_t>(k) * kPanelColumns * weight_bytes(kType), panel_stride);
     }
   }
 }
