@@ -98,7 +98,8 @@ void Decoder::check(const StepPlan& plan, std::size_t results) const {
                     id, config_.vocab_size));
   }
   const bool sizes_fit = plan.positions.size() == 3 * T && plan.slots.size() == T &&
-                         plan.embedded.size() <= T && results == plan.samples.size();
+                         plan.embedded.size() <= T && (plan.embedded.empty() || limits_.embedding_rows > 0) &&
+                         results == plan.samples.size();
   if (sizes_fit && plan.rows() <= limits_.step_rows &&
       plan.samples.size() <= static_cast<std::size_t>(limits_.sample_rows)) {
     return;

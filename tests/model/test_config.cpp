@@ -257,3 +257,42 @@ TEST_CASE("vision settings that are not supported are refused in one line") {
   CHECK(complaint_with(vl(), "/image_token_id", 512)
             .starts_with("config.json: image_token_id is 512; must be"));
 }
+
+TEST_CASE("a configuration with any one value replaced is read or refused, never worse") {
+  json full = vl();
+  full["text_config"] = {{"hidden_size", 256}, {"head_dim", 64}};
+  full["layer_types"] = {"full_attention"};
+  full["eos_token_id"] = {1, 2};
+  const json odd = {nullptr,
+                    true,
+                    -1,
+                    0,
+                    1,
+                    3,
+                    2147483648,
+                    18446744073709551615ull,
+                    -9223372036854775807 - 1,
+                    0.5,
+                    1e308,
+                    "",
+                    "x",
+                    json::array(),
+                    {1},
+                    {{}, "y"},
+                    json::object(),
+                    {{"hidden_size", 1}}};
+  int refused = 0, read_anyway = 0;
+  const json places = full.flatten();
+  for (const auto& [pointer, unused] : places.items()) {
+    for (const json& value : odd) {
+      for (json::json_pointer at(pointer); !at.empty(); at.pop_back()) {
+        json changed = full;
+        changed[at] = value;
+        INFO(at.to_string() << " = " << value.dump());
+        complaint(changed.dump()) == "no error" ? ++read_anyway : ++refused;
+      }
+    }
+  }
+  CHECK(refused > 300);
+  CHECK(read_anyway > 30);
+}
