@@ -41,8 +41,27 @@ float* CpuSampler::shaped_of(std::size_t row, int local) const {
 }
 
 float* CpuSampler::weights_of(std::size_t row, int local) const {
-  return weights_.floats() + row * static_cast<std::size_t>(local_) +
-         (quarter(local).begin - quarter(0).begin);
+  return weights_.floats() +
+         (row * static_cast<std::size_t>(4 / group_.size()) + static_cast<std::size_t>(local)) *
+             quarter_stride_;
+}
+
+CpuSampler::GroupList& CpuSampler::list_of(std::size_t row, int local) {
+  return lists_[row * static_cast<std::size_t>(4 / group_.size()) + static_cast<std::size_t>(local)];
+}
+
+/// All groups of the quarter, and zero weights behind its last token.
+void CpuSampler::start_list(std::size_t row, int local) {
+  const std::size_t most = quarter_stride_ / 16;
+  const auto [begin, end] = quarter(local);
+  const auto count = static_cast<std::size_t>(end - begin);
+  GroupList& list = list_of(row, local);
+  auto* memory = reinterpret_cast<std::uint32_t*>(groups_.data());
+  list.groups = memory + static_cast<std::size_t>(&list - lists_.data()) * 2 * most;
+  list.spare = list.groups + most;
+  list.count = (count + 15) / 16;
+  for (std::size_t g = 0; g < list.count; ++g) list.groups[g] = static_cast<std::uint32_t>(g);
+  std::fill(weights_of(row, local) + count, weights_of(row, local) + list.count * 16, 0.0f);
 }
 
 /// all[row * 4 + quarter] = body(row, local quarter), from every rank.
@@ -112,10 +131,11 @@ void CpuSampler::make_reports() {
     const auto count = static_cast<std::size_t>(end - begin);
     const float* raw = logits_of(r, local);
     report.raw_sum = kernels::exp_sum(set_, raw, count, row.raw_maximum, 1.0f, nullptr);
-    if (sample.temperature > 0 && sample.forced_id < 0)
-      report.shaped_sum =
-          kernels::exp_sum(set_, penalises(sample) ? shaped_of(r, local) : raw, count, row.shaped_maximum,
-                           1.0f / sample.temperature, weights_of(r, local));
+    if (sample.temperature > 0 && sample.forced_id < 0) {
+      start_list(r, local);
+      kernels::exp_sum(set_, penalises(sample) ? shaped_of(r, local) : raw, count, row.shaped_maximum,
+                       1.0f / sample.temperature, weights_of(r, local));
+    }
     for (std::size_t w = 0; w < sample.watch_ids.size(); ++w) {
       const std::int32_t id = sample.watch_ids[w];
       if (id >= begin && id < end) report.watched[w] = raw[id - begin];
@@ -142,6 +162,15 @@ void CpuSampler::make_reports() {
   }
 }
 
+/// Weights above the one with these bits, in one quarter; its list's spare gets the groups that hold them.
+CpuSampler::Mass CpuSampler::mass_above(std::size_t row, int local, std::uint32_t bits) {
+  GroupList& list = list_of(row, local);
+  Mass mass{};
+  mass.sum = kernels::sum_above(set_, weights_of(row, local), {list.groups, list.count},
+                                std::bit_cast<float>(bits), &mass.count, list.spare, &list.spare_count);
+  return mass;
+}
+
 /// For each active row the smallest weight w in (low, high] with enough(row, sum and count of the weights >
 /// w); high always counts as enough.
 template <class Enough>
@@ -149,13 +178,8 @@ void CpuSampler::bisect(const Enough& enough) {
   const auto open = [](const Row& row) { return row.active && row.high - row.low > 1; };
   while (std::any_of(rows_.begin(), rows_.begin() + static_cast<std::ptrdiff_t>(samples_.size()), open)) {
     for_quarters(masses_, [&](std::size_t r, int local) {
-      Mass mass{};
       const Row& row = rows_[r];
-      const auto [begin, end] = quarter(local);
-      if (open(row))
-        mass.sum = kernels::sum_above(set_, weights_of(r, local), static_cast<std::size_t>(end - begin),
-                                      std::bit_cast<float>(row.low + (row.high - row.low) / 2), &mass.count);
-      return mass;
+      return open(row) ? mass_above(r, local, row.low + (row.high - row.low) / 2) : Mass{};
     });
     for (std::size_t r = 0; r < samples_.size(); ++r) {
       Row& row = rows_[r];
@@ -164,7 +188,16 @@ void CpuSampler::bisect(const Enough& enough) {
       const Mass all{four(mass[0].sum, mass[1].sum, mass[2].sum, mass[3].sum),
                      mass[0].count + mass[1].count + mass[2].count + mass[3].count};
       const std::uint32_t middle = row.low + (row.high - row.low) / 2;
-      (enough(r, all) ? row.high : row.low) = middle;
+      if (enough(r, all)) {
+        row.high = middle;
+        continue;
+      }
+      row.low = middle;
+      for (int local = 0; local < 4 / group_.size(); ++local) {
+        GroupList& list = list_of(r, local);
+        std::swap(list.groups, list.spare);
+        list.count = list.spare_count;
+      }
     }
   }
 }
@@ -195,24 +228,19 @@ void CpuSampler::keep_top_p() {
     Row& row = rows_[r];
     const SampleRow& sample = samples_[r];
     row.active = row.ok && sample.forced_id < 0 && sample.temperature > 0 && sample.top_p < 1.0f;
+    row.high = kOneBits;
+    row.low = std::bit_cast<std::uint32_t>(row.keep_from);
+    row.low -= row.low > 0;  // keep_from itself may be the answer
     any = any || row.active;
   }
   if (!any) return;
   for_quarters(masses_, [&](std::size_t r, int local) {
-    Mass mass{};
-    const auto [begin, end] = quarter(local);
-    if (rows_[r].active)
-      mass.sum = kernels::sum_above(set_, weights_of(r, local), static_cast<std::size_t>(end - begin),
-                                    below(rows_[r].keep_from), &mass.count);
-    return mass;
+    return rows_[r].active ? mass_above(r, local, rows_[r].low) : Mass{};
   });
   for (std::size_t r = 0; r < samples_.size(); ++r) {
     Row& row = rows_[r];
     const Mass* mass = &masses_[r * 4];
     row.target = samples_[r].top_p * four(mass[0].sum, mass[1].sum, mass[2].sum, mass[3].sum);
-    row.high = kOneBits;
-    row.low = std::bit_cast<std::uint32_t>(row.keep_from);
-    row.low -= row.low > 0;  // keep_from itself may be the answer
   }
   bisect([&](std::size_t r, const Mass& above) { return above.sum < rows_[r].target; });
   for (std::size_t r = 0; r < samples_.size(); ++r)
@@ -243,26 +271,26 @@ CpuSampler::Choice CpuSampler::choose_in_quarter(std::size_t r, int local) const
   }
 
   // Gumbel-max. A token of weight w can only beat `best` if -log u < w * ratio, ratio = e^(maximum / T -
-  // best), hence only if 1 - u < w * ratio, and never if w * ratio < 2^-33 <= 1 - u: most tokens cost a
-  // comparison.
+  // best), hence only if 1 - u < w * ratio, and never if w * ratio < 2^-33 <= 1 - u: few tokens cost a
+  // logarithm.
   const float* weights = weights_of(r, local);
   const double temperature = sample.temperature;
   const double top = row.shaped_maximum / temperature;
   constexpr double kSlack = 1.001;  // weights are fp32 approximations
-  double ratio = std::numeric_limits<double>::infinity();
+  float scale = std::numeric_limits<float>::infinity();
   const float kept = below(row.keep_from);
   float skip = kept;
+  const kernels::NoiseCounter noise{sample.noise_stream, sample.position, static_cast<std::uint32_t>(begin)};
   for (std::size_t i = 0;; ++i) {
-    i = kernels::find_above(set_, weights, i, count, skip);
+    i = kernels::find_lucky(set_, weights, i, count, skip, scale, noise);
     if (i == count) return best;
     const double u =
         base::noise_uniform(sample.noise_stream, sample.position, static_cast<std::uint32_t>(token(i)));
-    if (1 - u > kSlack * weights[i] * ratio) continue;
     const double value = shaped[i] / temperature - std::log(-std::log(u));
     if (!(value > best.value)) continue;
     best = {value, token(i), raw[i]};
-    ratio = std::exp(top - value);
-    skip = std::max(kept, static_cast<float>(0x1p-33 / (kSlack * ratio)));
+    scale = static_cast<float>(kSlack * std::exp(top - value));
+    skip = std::max(kept, 0x1p-33f / scale);
   }
 }
 
@@ -321,9 +349,13 @@ void CpuSampler::choose(const float* logits, std::int64_t vocab, std::span<const
   local_ = shard_range(vocab, group_.rank(), group_.size()).size();
   samples_ = samples;
   rows_.resize(samples.size());
-  const std::size_t bytes = samples.size() * static_cast<std::size_t>(local_) * sizeof(float);
-  weights_.reserve(bytes);
-  if (std::any_of(samples.begin(), samples.end(), penalises)) shaped_.reserve(bytes);
+  quarter_stride_ = (static_cast<std::size_t>(vocab + 3) / 4 + 15) / 16 * 16;
+  const std::size_t quarters = samples.size() * static_cast<std::size_t>(4 / group_.size());
+  lists_.resize(quarters);
+  weights_.reserve(quarters * quarter_stride_ * sizeof(float));
+  groups_.reserve(quarters * quarter_stride_ / 16 * 2 * sizeof(std::uint32_t));
+  if (std::any_of(samples.begin(), samples.end(), penalises))
+    shaped_.reserve(samples.size() * static_cast<std::size_t>(local_) * sizeof(float));
   find_maxima();
   make_reports();
   keep_top_k();

@@ -43,7 +43,7 @@ class CpuSampler {
     float raw, shaped;  ///< NaN: some logit is not finite
   };
   struct Report {
-    float raw_sum, shaped_sum;
+    float raw_sum;
     std::array<float, kMaxWatchIds> watched;
     std::int32_t top_count;
     std::array<TokenLogprob, kMaxTopLogprobs> top;  ///< raw logits
@@ -56,6 +56,12 @@ class CpuSampler {
     double value;
     std::int32_t id;  ///< -1: none in this quarter
     float raw;
+  };
+  /// Groups of 16 tokens that may still matter to the search for a threshold.
+  struct GroupList {
+    std::uint32_t* groups;
+    std::uint32_t* spare;
+    std::size_t count, spare_count;
   };
   /// What the rows of this call have found so far.
   struct Row {
@@ -70,6 +76,8 @@ class CpuSampler {
   const float* logits_of(std::size_t row, int local) const;
   float* shaped_of(std::size_t row, int local) const;
   float* weights_of(std::size_t row, int local) const;
+  GroupList& list_of(std::size_t row, int local);
+  void start_list(std::size_t row, int local);
   template <class T, class Body>
   void for_quarters(std::vector<T>& all, const Body& body);
 
@@ -77,6 +85,7 @@ class CpuSampler {
   void make_reports();
   void keep_top_k();
   void keep_top_p();
+  Mass mass_above(std::size_t row, int local, std::uint32_t bits);
   template <class Enough>
   void bisect(const Enough& enough);
   Choice choose_in_quarter(std::size_t row, int local) const;
@@ -88,9 +97,11 @@ class CpuSampler {
 
   const float* logits_ = nullptr;
   std::int64_t vocab_ = 0, local_ = 0;
+  std::size_t quarter_stride_ = 0;  ///< floats of a quarter's weights, a multiple of 16
   std::span<const SampleRow> samples_;
   std::vector<Row> rows_;
-  Buffer shaped_, weights_;
+  Buffer shaped_, weights_, groups_;
+  std::vector<GroupList> lists_;
   std::vector<Maxima> maxima_;
   std::vector<Report> reports_;
   std::vector<Mass> masses_;

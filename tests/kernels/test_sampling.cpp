@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/noise.h"
 #include "kernels/cpu/sampling.h"
 #include "kernels/sets.h"
 #include "support/catch.h"
@@ -46,7 +47,7 @@ TEST_CASE("sampling kernels: sums, counts and searches at sizes around the vecto
     std::vector<float> sums, masses;
     for (const auto set : test::instruction_sets()) {
       CHECK(finite_maximum(set, x.data(), count) == top);
-      std::vector<float> weights(count);
+      std::vector<float> weights((count + 15) / 16 * 16);
       sums.push_back(exp_sum(set, x.data(), count, top, 0.5f, weights.data()));
       CHECK(exp_sum(set, x.data(), count, top, 0.5f, nullptr) == sums.back());
       double expected = 0, expected_above = 0;
@@ -59,7 +60,15 @@ TEST_CASE("sampling kernels: sums, counts and searches at sizes around the vecto
         }
       }
       CHECK(sums.back() == Approx(expected).epsilon(1e-6));
-      masses.push_back(sum_above(set, weights.data(), count, 0.25f, &counted));
+      std::vector<std::uint32_t> all(weights.size() / 16), kept(all.size());
+      for (std::size_t g = 0; g < all.size(); ++g) all[g] = static_cast<std::uint32_t>(g);
+      std::size_t kept_count = 0, full_count = 0, again = 0;
+      sum_above(set, weights.data(), {all.data(), all.size()}, 0.1f, &counted, kept.data(), &kept_count);
+      masses.push_back(
+          sum_above(set, weights.data(), {all.data(), all.size()}, 0.25f, &counted, all.data(), &full_count));
+      CHECK(sum_above(set, weights.data(), {kept.data(), kept_count}, 0.25f, &counted, kept.data(), &again) ==
+            masses.back());
+      CHECK(again == full_count);
       CHECK(masses.back() == Approx(expected_above).epsilon(1e-6));
       CHECK(counted == above);
       for (std::size_t begin = 0; begin <= count; begin += 1 + count / 9) {
@@ -78,4 +87,27 @@ TEST_CASE("sampling kernels: sums, counts and searches at sizes around the vecto
       CHECK(masses[0] == masses[1]);
     }
   }
+}
+
+TEST_CASE("find_lucky: no token that can win is missed, at most one in a thousand is found in vain") {
+  const std::size_t count = 5003;
+  auto weights = test::Values(8).uniform(count);
+  for (float& w : weights) w = std::abs(w) < 0.3f ? 0.0f : std::exp(-12.0f * std::abs(w));
+  const NoiseCounter noise{0xABCDEF0123456789ull, 77, 1000};
+  for (const auto set : test::instruction_sets())
+    for (const float scale : {0.0f, 1e-3f, 1.0f, 40.0f, HUGE_VALF}) {
+      std::vector<std::size_t> found;
+      for (std::size_t from = 0;
+           (from = find_lucky(set, weights.data(), from, count, 1e-5f, scale, noise)) < count; ++from)
+        found.push_back(from);
+      std::size_t needed = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        const double u =
+            base::noise_uniform(noise.stream, noise.position, noise.first_id + static_cast<std::uint32_t>(i));
+        if (!(weights[i] > 1e-5f && 1 - u <= double{weights[i]} * scale)) continue;
+        ++needed;
+        REQUIRE(std::binary_search(found.begin(), found.end(), i));
+      }
+      CHECK(found.size() <= needed + count / 1000);
+    }
 }
