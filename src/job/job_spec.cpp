@@ -69,9 +69,8 @@ void read_judge(const Tree* tree, const Place& parent, JudgeSpec& judge, Problem
   reader.get("fake", fake);
   reader.get("chat", judge.chat,
              {{"auto", ChatFormat::automatic}, {"chatml", ChatFormat::chatml}, {"llama3", ChatFormat::llama3}});
-  int slow = 0;
-  reader.get("image_processor", slow, {{"auto", 0}, {"slow", 1}});
-  judge.slow_image_processor = slow == 1;
+  reader.get("image_processor", judge.image_processor,
+             {{"auto", ImageProcessor::as_configured}, {"slow", ImageProcessor::slow}, {"fast", ImageProcessor::fast}});
   read_image_size(reader, judge, problems);
   reader.finish();
   if (path.empty() == fake.empty()) {

@@ -12,13 +12,16 @@ enum class Kind { evaluate };
 /// How a prompt's chat text is written.
 enum class ChatFormat { automatic, chatml, llama3 };
 
+/// Which image processor is reproduced: what the checkpoint asks for, or one by force.
+enum class ImageProcessor { as_configured, slow, fast };
+
 /// A judge: a checkpoint folder in Hugging Face layout, or a table of answers (tests, dry runs).
 struct JudgeSpec {
   std::string id;               ///< part of every call key; default: name of the folder or table
   std::filesystem::path path;   ///< checkpoint folder; empty for a fake
   std::filesystem::path fake;   ///< YAML table of answers
   ChatFormat chat = ChatFormat::automatic;
-  bool slow_image_processor = false;  ///< `image_processor: slow`: Pillow resize though the folder asks for the fast one
+  ImageProcessor image_processor = ImageProcessor::as_configured;
   int image_width_px = 0;       ///< fixed size before the processor (0: native)
   int image_height_px = 0;
 };

@@ -30,8 +30,8 @@ struct Tree {
   const Tree* find(std::string_view key) const;
 };
 
-/// Parses one YAML document. Throws Error with file, line and column on broken YAML, a repeated key, an alias
-/// or nesting deeper than 64.
+/// Parses one YAML document. Throws Error with file, line and column on broken YAML, a repeated key,
+/// nesting deeper than 64 or more than a million values. Aliases are written out.
 Tree parse_yaml(std::string_view text, const std::string& file);
 
 /// Reads and parses a file of at most 16 MiB.

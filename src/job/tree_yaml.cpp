@@ -9,9 +9,13 @@ namespace {
 
 Place place_of(const YAML::Mark& mark, const std::string& file) { return {file, mark.line + 1, mark.column + 1}; }
 
-Tree convert(const YAML::Node& node, const std::string& file, int depth) {
+// Aliases are written out; the limit keeps a small file from standing for a huge tree.
+constexpr int kMaxNodes = 1 << 20;
+
+Tree convert(const YAML::Node& node, const std::string& file, int depth, int& nodes) {
   Tree tree;
   tree.place = place_of(node.Mark(), file);
+  if (++nodes > kMaxNodes) throw base::Error(tree.place.text() + ": more than 1048576 values in one document");
   if (depth > 64) throw base::Error(tree.place.text() + ": nested deeper than 64 levels");
   switch (node.Type()) {
     case YAML::NodeType::Undefined:
@@ -23,7 +27,7 @@ Tree convert(const YAML::Node& node, const std::string& file, int depth) {
       return tree;
     case YAML::NodeType::Sequence:
       tree.kind = Tree::Kind::sequence;
-      for (const auto& item : node) tree.items.push_back(convert(item, file, depth + 1));
+      for (const auto& item : node) tree.items.push_back(convert(item, file, depth + 1, nodes));
       return tree;
     case YAML::NodeType::Map:
       tree.kind = Tree::Kind::map;
@@ -33,7 +37,7 @@ Tree convert(const YAML::Node& node, const std::string& file, int depth) {
         if (tree.find(entry.first.Scalar())) {
           throw base::Error(key_place.text() + ": '" + entry.first.Scalar() + "' stands here twice");
         }
-        tree.entries.emplace_back(entry.first.Scalar(), convert(entry.second, file, depth + 1));
+        tree.entries.emplace_back(entry.first.Scalar(), convert(entry.second, file, depth + 1, nodes));
         tree.key_places.push_back(key_place);
       }
       return tree;
@@ -61,33 +65,12 @@ void emit(YAML::Emitter& out, const Tree& tree) {
   }
 }
 
-// yaml-cpp shares the node of an anchor with its aliases, which makes small files of huge trees possible.
-void refuse_aliases(std::string_view text, const std::string& file) {
-  int line = 1, column = 1;
-  bool value_start = false;
-  for (std::size_t i = 0; i < text.size(); ++i, ++column) {
-    const char c = text[i];
-    if (c == '\n') {
-      ++line;
-      column = 0;
-      value_start = false;
-    } else if (c == '*' && value_start && i + 1 < text.size() && std::isalnum(static_cast<unsigned char>(text[i + 1]))) {
-      throw base::Error(file + ":" + std::to_string(line) + ":" + std::to_string(column) +
-                        ": YAML aliases are not supported; write the value again, or in quotes if it is text");
-    } else if (c == ':' || c == '-' || c == ',' || c == '[' || c == '{') {
-      value_start = true;
-    } else if (c != ' ') {
-      value_start = false;
-    }
-  }
-}
-
 }  // namespace
 
 Tree parse_yaml(std::string_view text, const std::string& file) {
   try {
-    refuse_aliases(text, file);
-    return convert(YAML::Load(std::string(text)), file, 0);
+    int nodes = 0;
+    return convert(YAML::Load(std::string(text)), file, 0, nodes);
   } catch (const YAML::Exception& error) {
     throw base::Error(place_of(error.mark, file).text() + ": broken YAML: " + error.msg);
   }

@@ -109,7 +109,10 @@ void read_verdict_form(job::MapReader reader, PromptTemplate& prompt, job::Probl
   if (!prompt.profile.custom.pattern.empty()) prompt.profile.form = Form::custom;
   reader.get("take", prompt.profile.custom.take,
              {{"first", verdict::Take::first}, {"last", verdict::Take::last}, {"all", verdict::Take::all}});
-  reader.get("divide_by", prompt.profile.custom.scale, 1e-9, 1e9);
+  if (double divisor = 1; reader.has("divide_by")) {
+    reader.get("divide_by", divisor, 1e-9, 1e9);
+    prompt.profile.custom.scale = divisor;
+  }
   reader.get("repo", prompt.repo_rule);
   reader.get("scale", scale);
   if (!scale.empty()) {

@@ -1,33 +1,39 @@
 #pragma once
 
-#include <stdlib.h>
-#include <unistd.h>
-
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace assize::testing {
 
-/// A folder of its own for a test, removed with all it holds; in memory where the system has /dev/shm, so that
-/// tests do not wait for a disk.
+/// A folder of its own below the system's temporary folder, removed at the end.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    const bool memory = ::access("/dev/shm", W_OK) == 0;
-    const std::filesystem::path above = memory ? "/dev/shm" : std::filesystem::temp_directory_path();
-    std::string name = (above / "assize-test-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
+    std::string name = (std::filesystem::temp_directory_path() / "assize-test-XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
     path_ = name;
   }
   ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    std::error_code code;
+    std::filesystem::remove_all(path_, code);
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
+
+  /// Writes a file (folders on the way are made) and returns its path.
+  std::filesystem::path write(const std::string& name, std::string_view contents) const {
+    const auto file = path_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream out(file, std::ios::binary);
+    out << contents;
+    return file;
+  }
 
  private:
   std::filesystem::path path_;

@@ -1,0 +1,167 @@
+#include "app/plan.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/noise.h"
+#include "text/tokenizer.h"
+
+namespace assize::app {
+
+using verdict::Protocol;
+
+std::vector<suite::Suite> load_suites(const job::JobSpec& job) {
+  std::vector<suite::Suite> suites;
+  std::set<std::string> ids;
+  std::string problems;
+  const auto add_problem = [&problems](const std::string& line) { problems += (problems.empty() ? "" : "\n") + line; };
+  for (const auto& file : job.suites) {
+    try {
+      suites.push_back(suite::load_suite(file, job.limits.samples, job.judging.seed));
+    } catch (const base::Error& error) {
+      add_problem(error.what());
+      continue;
+    }
+    const suite::Suite& suite = suites.back();
+    if (!ids.insert(suite.id).second) add_problem(fmt::format("{}: the suite id '{}' is used twice in this job", file.string(), suite.id));
+    if (suite.samples.empty()) add_problem(fmt::format("{}: the suite has no samples", file.string()));
+    if (job.judging.reading == job::Reading::likelihood) {
+      if (suite.prompt.labels.empty()) {
+        add_problem(fmt::format("{}: has no 'likelihood' section, so 'judging.reading: likelihood' cannot use it",
+                                suite.prompt.file.string()));
+      } else if (suite.prompt.labels != suites.front().prompt.labels) {
+        add_problem(fmt::format("{}: its likelihood labels differ from those of suite '{}'; run them as two jobs",
+                                suite.prompt.file.string(), suites.front().id));
+      }
+    }
+  }
+  if (!problems.empty()) throw base::Error(problems);
+  return suites;
+}
+
+text::ChatStyle chat_style(const job::JudgeSpec& judge) {
+  text::ChatStyle style;
+  if (judge.fake.empty() && judge.chat == job::ChatFormat::automatic) {
+    return text::detect_chat_style(judge.path, text::Tokenizer::load(judge.path / "tokenizer.json"));
+  }
+  style.format = judge.chat == job::ChatFormat::llama3 ? text::ChatFormat::llama3 : text::ChatFormat::chatml;
+  return style;
+}
+
+std::vector<std::vector<std::uint16_t>> presentations(Protocol protocol, int candidates, job::Orders orders) {
+  std::vector<std::uint16_t> given(static_cast<std::size_t>(candidates));
+  std::iota(given.begin(), given.end(), std::uint16_t{0});
+  std::vector<std::vector<std::uint16_t>> shown{given};
+  if (orders == job::Orders::both && protocol != Protocol::score && candidates > 1) {
+    shown.emplace_back(given.rbegin(), given.rend());
+  }
+  return shown;
+}
+
+std::uint64_t count_calls(const Plan& plan) {
+  std::uint64_t calls = 0;
+  for (const auto& suite : plan.suites) {
+    for (const auto& sample : suite.samples) {
+      calls += presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders).size() *
+               static_cast<std::uint64_t>(plan.job.judging.votes);
+    }
+  }
+  return calls;
+}
+
+base::Hash128 ItemMaker::picture_hash(const std::string& path) {
+  const auto [at, fresh] = pictures_.try_emplace(path);
+  if (fresh) at->second = base::hash128(base::read_file(path));
+  return at->second;
+}
+
+cluster::WorkPrompt ItemMaker::prompt(const suite::Suite& suite, const suite::Sample& sample,
+                                      const std::vector<std::uint16_t>& presentation) {
+  const bool likelihood = plan_.job.judging.reading == job::Reading::likelihood;
+  const suite::RenderedPrompt rendered = suite::render(
+      suite.prompt, likelihood ? suite::Wording::likelihood : suite::Wording::generate, sample, presentation);
+  cluster::WorkPrompt out;
+  text::PromptText user;
+  for (const suite::PromptPart& part : rendered.user) {
+    switch (part.kind) {
+      case suite::PromptPart::Kind::trusted: user.append(part.text, text::Trust::trusted); break;
+      case suite::PromptPart::Kind::untrusted: user.append(part.text, text::Trust::untrusted); break;
+      case suite::PromptPart::Kind::image:
+        user.append("<|vision_start|><|image_pad|><|vision_end|>", text::Trust::trusted);
+        out.images.push_back(part.text);
+        break;
+    }
+  }
+  std::vector<text::ChatMessage> messages;
+  if (!rendered.system.empty()) messages.push_back({"system", text::PromptText(rendered.system, text::Trust::trusted)});
+  messages.push_back({"user", std::move(user)});
+  out.text = text::render_chat(plan_.chat, messages, text::GenerationPrompt::yes);
+  out.text.append(rendered.assistant_prefill, text::Trust::trusted);
+
+  base::Hasher hasher;
+  for (const text::Segment& segment : out.text.segments) {
+    hasher.add(segment.text).add(static_cast<std::uint64_t>(segment.trust));
+  }
+  for (const std::string& image : out.images) {
+    const base::Hash128 hash = picture_hash(image);
+    hasher.add(hash.low).add(hash.high);
+  }
+  out.asked = hasher.digest();
+  return out;
+}
+
+std::optional<cluster::WorkItem> ItemMaker::make(std::size_t suite_index, std::size_t sample_index,
+                                                 const std::function<bool(base::Hash128)>& done) {
+  const suite::Suite& suite = plan_.suites[suite_index];
+  const suite::Sample& sample = suite.samples[sample_index];
+  const job::Judging& judging = plan_.job.judging;
+  cluster::WorkItem item;
+  item.id = next_id_++;
+  std::size_t prompt_bytes = 0;
+  for (const auto& presentation : presentations(suite.protocol, static_cast<int>(sample.candidates.size()), judging.orders)) {
+    std::vector<cluster::WorkCall> calls;
+    for (int vote = 0; vote < judging.votes; ++vote) {
+      cluster::WorkCall call;
+      call.key = {plan_.job.judge.id, suite.id, sample.id, "", presentation, static_cast<std::uint32_t>(vote)};
+      const base::Hash128 digest = base::digest(call.key);
+      if (done(digest)) continue;
+      call.prompt = static_cast<std::uint32_t>(item.prompts.size());
+      call.noise_stream = base::noise_stream(judging.seed, digest);
+      calls.push_back(std::move(call));
+    }
+    if (calls.empty()) continue;
+    item.prompts.push_back(prompt(suite, sample, presentation));
+    prompt_bytes += item.prompts.back().text.plain().size() + 1024 * item.prompts.back().images.size();
+    std::move(calls.begin(), calls.end(), std::back_inserter(item.calls));
+  }
+  if (item.calls.empty()) return std::nullopt;
+  // In generated-token equivalents: a prefilled token costs about an eighth of a decoded one; a token has about
+  // four bytes of text. Only the order of leases depends on it.
+  const double output = judging.reading == job::Reading::likelihood ? 1 : std::min(plan_.job.sampling.max_new_tokens, 512);
+  item.cost = static_cast<double>(prompt_bytes) / 32 + output * static_cast<double>(item.calls.size());
+  return item;
+}
+
+cluster::CallSettings call_settings(const job::JobSpec& job, const std::vector<suite::Suite>& suites,
+                                    std::vector<std::int32_t> stop_ids) {
+  cluster::CallSettings settings;
+  settings.sampling.temperature = static_cast<float>(job.sampling.temperature);
+  settings.sampling.top_p = static_cast<float>(job.sampling.top_p);
+  settings.sampling.top_k = job.sampling.top_k;
+  settings.sampling.repetition_penalty = static_cast<float>(job.sampling.repetition_penalty);
+  settings.sampling.max_new_tokens = job.sampling.max_new_tokens;
+  settings.sampling.stop_ids = std::move(stop_ids);
+  if (job.judging.reading == job::Reading::likelihood) {
+    settings.sampling.temperature = 0;
+    settings.sampling.max_new_tokens = 1;
+    settings.watch_labels = suites.front().prompt.labels;
+  }
+  return settings;
+}
+
+}  // namespace assize::app

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cluster/work_item.h"
+#include "job/job_spec.h"
+#include "suite/suite.h"
+#include "text/chat.h"
+
+namespace assize::app {
+
+/// Everything a job asks: its suites with their samples, and how prompts are written for its judge.
+struct Plan {
+  job::JobSpec job;
+  std::vector<suite::Suite> suites;
+  text::ChatStyle chat;
+};
+
+/// Loads the suites of a job. Throws Error with every problem found, also where two suites have the same id, a
+/// suite's protocol has no labels for `reading: likelihood`, or nothing is asked at all.
+std::vector<suite::Suite> load_suites(const job::JobSpec& job);
+
+/// The chat style of the job's judge: as the job says, else as the checkpoint's tokenizer says.
+text::ChatStyle chat_style(const job::JudgeSpec& judge);
+
+/// Orders in which the candidates of a sample are shown: as given, and for `orders: both` also reversed
+/// where the protocol compares candidates.
+std::vector<std::vector<std::uint16_t>> presentations(verdict::Protocol protocol, int candidates, job::Orders orders);
+
+/// Number of calls that the plan asks for.
+std::uint64_t count_calls(const Plan& plan);
+
+/// Makes work items from samples; remembers the hashes of picture files.
+class ItemMaker {
+ public:
+  explicit ItemMaker(const Plan& plan) : plan_(plan) {}
+
+  /// The work item of one sample with the calls for which `done` is false; nothing if all are done.
+  std::optional<cluster::WorkItem> make(std::size_t suite, std::size_t sample,
+                                        const std::function<bool(base::Hash128)>& done);
+
+  /// The prompt of one presentation.
+  cluster::WorkPrompt prompt(const suite::Suite& suite, const suite::Sample& sample,
+                             const std::vector<std::uint16_t>& presentation);
+
+ private:
+  base::Hash128 picture_hash(const std::string& path);
+
+  const Plan& plan_;
+  std::unordered_map<std::string, base::Hash128> pictures_;
+  std::uint64_t next_id_ = 1;
+};
+
+/// What holds for every call of a job. `stop_ids` are the judge's.
+cluster::CallSettings call_settings(const job::JobSpec& job, const std::vector<suite::Suite>& suites,
+                                    std::vector<std::int32_t> stop_ids);
+
+}  // namespace assize::app

@@ -1,0 +1,141 @@
+#include "cli.h"
+
+#include <cstdio>
+#include <iostream>
+#include <string_view>
+
+#include <boost/program_options.hpp>
+#include <fmt/format.h>
+
+#include "app/commands.h"
+#include "base/error.h"
+#include "job/reader.h"
+
+namespace assize::cli {
+
+namespace po = boost::program_options;
+
+namespace {
+
+struct CommandHelp {
+  const char* name;
+  const char* arguments;
+  const char* what;
+  const char* example;
+};
+
+constexpr CommandHelp kCommands[] = {
+    {"run", "JOB.yaml", "Judge the suites of a job; run it again to resume.",
+     "assize run jobs/quickstart.yaml --set judging.votes=5\n  mpirun -np 5 assize run jobs/quickstart.yaml"},
+    {"check", "JOB.yaml", "Check a job, its data and its judge; show the plan and its cost; judge nothing.",
+     "assize check jobs/quickstart.yaml"},
+    {"show", "RUN", "Show state, counts and metrics of a finished or unfinished run.", "assize show runs/quickstart --digest"},
+    {"report", "RUN", "Read verdicts, metrics and report anew from the stored texts, without the judge.",
+     "assize report runs/quickstart"},
+    {"generate", "JUDGE_FOLDER", "Generate texts for raw prompts: to try a judge or compare engines.",
+     "assize generate configs/judges/shapes-judge --prompts prompts.jsonl --max-new-tokens 64"},
+    {"version", "", "Show versions of the program and its libraries, and what this machine has.", "assize version"},
+};
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 failed, 2 bad usage or bad job, 3 finished above the failure limit,\n"
+    "            75 stopped before the end (run the same command to go on).\n";
+
+void print_overview() {
+  std::string text = "assize runs multimodal reasoning judges over benchmark suites.\n\nusage: assize COMMAND ...\n\n";
+  for (const auto& command : kCommands) text += fmt::format("  {:<22}{}\n", fmt::format("{} {}", command.name, command.arguments), command.what);
+  text += fmt::format("\nassize COMMAND --help shows options and an example.\n{}", kExitCodes);
+  std::fputs(text.c_str(), stdout);
+}
+
+const CommandHelp& find_command(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& command : kCommands) {
+    if (name == command.name) return command;
+    names.emplace_back(command.name);
+  }
+  const std::string near = job::nearest(name, names);
+  throw base::Error(fmt::format("unknown command '{}'; {}", name,
+                                near.empty() ? fmt::format("commands: {}", fmt::join(names, ", "))
+                                             : fmt::format("did you mean '{}'? (assize --help lists all)", near)));
+}
+
+void add_options(po::options_description& options, Command& command) {
+  auto& generate = command.generate;
+  auto add = options.add_options();
+  add("help,h", "show this help");
+  if (command.name == "run" || command.name == "check") {
+    add("set", po::value(&command.settings), "KEY=VALUE: change a value of the job, for example judging.votes=5 (repeatable)");
+  }
+  if (command.name == "run") add("fresh", po::bool_switch(&command.fresh), "set an existing run aside and start over");
+  if (command.name == "show") add("digest", po::bool_switch(&command.digest), "print only the hash over everything but timings");
+  if (command.name == "generate") {
+    add("prompts", po::value(&generate.prompts_file)->required(), "JSONL: {\"prompt\": text, \"images\": [paths]} a line");
+    add("max-new-tokens", po::value(&generate.max_new_tokens)->default_value(generate.max_new_tokens), "tokens at most");
+    add("temperature", po::value(&generate.temperature)->default_value(generate.temperature, "0"), "0 is greedy");
+    add("top-p", po::value(&generate.top_p)->default_value(generate.top_p, "1"), "nucleus sampling");
+    add("seed", po::value(&generate.seed)->default_value(generate.seed), "of the sampling noise");
+    add("logprobs", po::value(&generate.logprobs)->default_value(generate.logprobs), "report the K most likely ids of each step");
+    add("threads", po::value(&generate.threads)->default_value(generate.threads), "0: all cores");
+    add("instruction-set", po::value(&generate.instruction_set), "avx2 or avx512; default: the best there is");
+  }
+}
+
+}  // namespace
+
+Command parse(int argc, char** argv) {
+  Command command;
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  if (arguments.empty()) {
+    print_overview();
+    throw base::Error("a command is missing");
+  }
+  if (arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
+    print_overview();
+    return command;
+  }
+  command.name = arguments[0] == "--version" ? "version" : arguments[0];
+  const CommandHelp& help = find_command(command.name);
+  po::options_description options("Options");
+  add_options(options, command);
+  po::options_description all;
+  std::vector<std::string> targets;
+  all.add(options).add_options()("target", po::value(&targets));
+  po::positional_options_description positional;
+  positional.add("target", -1);
+  po::variables_map values;
+  try {
+    const auto parsed = po::command_line_parser(std::vector<std::string>(arguments.begin() + 1, arguments.end()))
+                            .options(all).positional(positional).run();
+    po::store(parsed, values);
+    if (values.count("help")) {
+      std::cout << "usage: assize " << help.name << " " << help.arguments << " [options]\n\n" << help.what << "\n\n"
+                << options << "\nExample:\n  " << help.example << "\n\n" << kExitCodes;
+      command.name.clear();
+      return command;
+    }
+    po::notify(values);
+  } catch (const po::error& error) {
+    throw base::Error(fmt::format("{} (assize {} --help shows the options)", error.what(), help.name));
+  }
+  const std::size_t wanted = *help.arguments ? 1 : 0;
+  if (targets.size() != wanted) {
+    throw base::Error(wanted ? fmt::format("assize {} takes one {}, for example: {}", help.name, help.arguments, help.example)
+                             : fmt::format("assize {} takes no argument", help.name));
+  }
+  if (wanted) command.target = targets[0];
+  command.generate.judge_folder = command.target;
+  return command;
+}
+
+int run(const Command& command) {
+  if (command.name == "run") return app::run(command.target, command.settings, command.fresh);
+  if (command.name == "check") return app::check(command.target, command.settings);
+  if (command.name == "show") return app::show(command.target, command.digest);
+  if (command.name == "report") return app::report(command.target);
+  if (command.name == "generate") return app::generate(command.generate, std::cout);
+  if (command.name == "version") return app::version();
+  return 0;
+}
+
+}  // namespace assize::cli
