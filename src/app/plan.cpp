@@ -115,35 +115,63 @@ cluster::WorkPrompt ItemMaker::prompt(const suite::Suite& suite, const suite::Sa
   return out;
 }
 
-std::optional<cluster::WorkItem> ItemMaker::make(std::size_t suite_index, std::size_t sample_index,
-                                                 const std::function<bool(base::Hash128)>& done) {
-  const suite::Suite& suite = plan_.suites[suite_index];
-  const suite::Sample& sample = suite.samples[sample_index];
-  const job::Judging& judging = plan_.job.judging;
-  cluster::WorkItem item;
-  item.id = next_id_++;
-  std::size_t prompt_bytes = 0;
-  for (const auto& presentation : presentations(suite.protocol, static_cast<int>(sample.candidates.size()), judging.orders)) {
-    std::vector<cluster::WorkCall> calls;
-    for (int vote = 0; vote < judging.votes; ++vote) {
-      cluster::WorkCall call;
-      call.key = {plan_.job.judge.id, suite.id, sample.id, "", presentation, static_cast<std::uint32_t>(vote)};
-      const base::Hash128 digest = base::digest(call.key);
-      if (done(digest)) continue;
-      call.prompt = static_cast<std::uint32_t>(item.prompts.size());
-      call.noise_stream = base::noise_stream(judging.seed, digest);
-      calls.push_back(std::move(call));
+base::CallKey call_key(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample, std::uint32_t call) {
+  const auto votes = static_cast<std::uint32_t>(plan.job.judging.votes);
+  const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders);
+  return {plan.job.judge.id, suite.id, sample.id, "", shown.at(call / votes), call % votes};
+}
+
+std::vector<OutstandingItem> outstanding_items(const Plan& plan, const std::function<bool(base::Hash128)>& done) {
+  std::vector<OutstandingItem> items;
+  for (std::size_t s = 0; s < plan.suites.size(); ++s) {
+    const suite::Suite& suite = plan.suites[s];
+    for (std::size_t i = 0; i < suite.samples.size(); ++i) {
+      const suite::Sample& sample = suite.samples[i];
+      const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders);
+      OutstandingItem item{static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(i), {}};
+      const auto calls = static_cast<std::uint32_t>(shown.size()) * static_cast<std::uint32_t>(plan.job.judging.votes);
+      for (std::uint32_t call = 0; call < calls; ++call) {
+        if (!done(base::digest(call_key(plan, suite, sample, call)))) item.calls.push_back(call);
+      }
+      if (!item.calls.empty()) items.push_back(std::move(item));
     }
-    if (calls.empty()) continue;
-    item.prompts.push_back(prompt(suite, sample, presentation));
-    prompt_bytes += item.prompts.back().text.plain().size() + 1024 * item.prompts.back().images.size();
-    std::move(calls.begin(), calls.end(), std::back_inserter(item.calls));
   }
-  if (item.calls.empty()) return std::nullopt;
-  // In generated-token equivalents: a prefilled token costs about an eighth of a decoded one; a token has about
-  // four bytes of text. Only the order of leases depends on it.
-  const double output = judging.reading == job::Reading::likelihood ? 1 : std::min(plan_.job.sampling.max_new_tokens, 512);
-  item.cost = static_cast<double>(prompt_bytes) / 32 + output * static_cast<double>(item.calls.size());
+  return items;
+}
+
+float estimated_cost(const Plan& plan, const OutstandingItem& item) {
+  // A prefilled token costs about an eighth of a decoded one; a token has about four bytes of text.
+  constexpr double kBytesPerDecodedToken = 32, kPictureBytes = 1024;
+  const suite::Suite& suite = plan.suites[item.suite];
+  const suite::Sample& sample = suite.samples[item.sample];
+  double bytes = static_cast<double>(suite.prompt.system.size() + suite.prompt.user.size() + sample.question.size()) +
+                 kPictureBytes * static_cast<double>(sample.images.size());
+  for (const auto& candidate : sample.candidates) {
+    bytes += static_cast<double>(candidate.text.size()) + kPictureBytes * static_cast<double>(candidate.images.size());
+  }
+  const double output = plan.job.judging.reading == job::Reading::likelihood
+                            ? 1 : std::min(plan.job.sampling.max_new_tokens, 512);
+  return static_cast<float>(bytes / kBytesPerDecodedToken + output * static_cast<double>(item.calls.size()));
+}
+
+cluster::WorkItem ItemMaker::make(const OutstandingItem& outstanding, std::uint64_t id) {
+  const suite::Suite& suite = plan_.suites[outstanding.suite];
+  const suite::Sample& sample = suite.samples[outstanding.sample];
+  cluster::WorkItem item;
+  item.id = id;
+  item.cost = estimated_cost(plan_, outstanding);
+  std::vector<std::uint16_t> last;
+  for (const std::uint32_t index : outstanding.calls) {
+    cluster::WorkCall call;
+    call.key = call_key(plan_, suite, sample, index);
+    call.noise_stream = base::noise_stream(plan_.job.judging.seed, base::digest(call.key));
+    if (item.prompts.empty() || call.key.presentation != last) {
+      item.prompts.push_back(prompt(suite, sample, call.key.presentation));
+      last = call.key.presentation;
+    }
+    call.prompt = static_cast<std::uint32_t>(item.prompts.size() - 1);
+    item.calls.push_back(std::move(call));
+  }
   return item;
 }
 

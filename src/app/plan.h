@@ -35,14 +35,30 @@ std::vector<std::vector<std::uint16_t>> presentations(verdict::Protocol protocol
 /// Number of calls that the plan asks for.
 std::uint64_t count_calls(const Plan& plan);
 
+/// One sample with calls that are outstanding.
+struct OutstandingItem {
+  std::uint32_t suite = 0;
+  std::uint32_t sample = 0;
+  std::vector<std::uint32_t> calls;  ///< presentation * votes + vote, ascending
+};
+
+/// The calls that are not `done` yet, sample by sample in plan order.
+std::vector<OutstandingItem> outstanding_items(const Plan& plan, const std::function<bool(base::Hash128)>& done);
+
+/// Estimated work of an item in generated-token equivalents; only the order of leases depends on it.
+float estimated_cost(const Plan& plan, const OutstandingItem& item);
+
+/// The key of a call by its number (presentation * votes + vote).
+base::CallKey call_key(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample, std::uint32_t call);
+
 /// Makes work items from samples; remembers the hashes of picture files.
 class ItemMaker {
  public:
   explicit ItemMaker(const Plan& plan) : plan_(plan) {}
 
-  /// The work item of one sample with the calls for which `done` is false; nothing if all are done.
-  std::optional<cluster::WorkItem> make(std::size_t suite, std::size_t sample,
-                                        const std::function<bool(base::Hash128)>& done);
+  /// The work item of an outstanding item; its id is `id`. Throws Error naming the sample when it lacks what the
+  /// prompt shows or a picture cannot be read.
+  cluster::WorkItem make(const OutstandingItem& outstanding, std::uint64_t id);
 
   /// The prompt of one presentation.
   cluster::WorkPrompt prompt(const suite::Suite& suite, const suite::Sample& sample,
@@ -53,7 +69,6 @@ class ItemMaker {
 
   const Plan& plan_;
   std::unordered_map<std::string, base::Hash128> pictures_;
-  std::uint64_t next_id_ = 1;
 };
 
 /// What holds for every call of a job. `stop_ids` are the judge's.

@@ -61,7 +61,7 @@ void read_image_size(MapReader& reader, JudgeSpec& judge, Problems& problems) {
   judge.image_height_px = height;
 }
 
-void read_judge(const Tree* tree, const Place& parent, JudgeSpec& judge, Problems& problems) {
+void read_judge(const Tree* tree, const Place& parent, JudgePresence presence, JudgeSpec& judge, Problems& problems) {
   MapReader reader(tree, parent, "judge", problems);
   std::string path, fake;
   reader.get("id", judge.id);
@@ -81,7 +81,7 @@ void read_judge(const Tree* tree, const Place& parent, JudgeSpec& judge, Problem
   judge.path = path;
   judge.fake = fake;
   const fs::path& named = path.empty() ? judge.fake : judge.path;
-  if (!fs::exists(named)) {
+  if (presence == JudgePresence::required && !fs::exists(named)) {
     problems.add(reader.place(path.empty() ? "fake" : "path"),
                  fmt::format("judge '{}' does not exist; give the folder with --set judge.path=FOLDER{}", named.string(),
                              named.string().find("smollm2") != std::string::npos
@@ -117,6 +117,17 @@ void read_suites(const Tree* tree, const Place& parent, const fs::path& file, Jo
   }
 }
 
+// The resolved job must find its suites from wherever it is stored.
+void make_suites_absolute(Tree& job, const fs::path& file) {
+  for (auto& [key, value] : job.entries) {
+    if (key != "suites") continue;
+    if (value.kind == Tree::Kind::scalar) value.scalar = resolve(value.scalar, file).string();
+    for (Tree& item : value.items) {
+      if (item.kind == Tree::Kind::scalar) item.scalar = resolve(item.scalar, file).string();
+    }
+  }
+}
+
 void read_limits(MapReader reader, Limits& limits, Problems& problems) {
   std::string samples = "all";
   reader.get("samples", samples);
@@ -134,7 +145,7 @@ void read_limits(MapReader reader, Limits& limits, Problems& problems) {
 
 }  // namespace
 
-JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings) {
+JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings, JudgePresence presence) {
   Tree tree = read_yaml(file);
   if (tree.kind != Tree::Kind::map) throw base::Error(file.string() + ":1:1: a job is a map of keys; see assize run --help");
   // Twice: a setting may name the judge file, and may change a value inside it.
@@ -151,7 +162,7 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings)
   MapReader reader(&tree, tree.place, "", problems);
   reader.get("kind", job.kind, {{"evaluate", Kind::evaluate}});
   reader.require("kind");
-  read_judge(reader.take("judge"), tree.place, job.judge, problems);
+  read_judge(reader.take("judge"), tree.place, presence, job.judge, problems);
   read_suites(reader.take("suites"), tree.place, file, job, problems);
 
   MapReader judging(reader.take("judging"), tree.place, "judging", problems);
@@ -208,6 +219,7 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings)
   job.output = output;
   reader.finish();
   problems.raise();
+  make_suites_absolute(tree, file);
   job.resolved_yaml = to_yaml(tree);
   return job;
 }

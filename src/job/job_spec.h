@@ -98,8 +98,12 @@ struct JobSpec {
   std::string resolved_yaml;  ///< the job with judge file and settings worked in
 };
 
+/// Whether the judge that a job names has to be there.
+enum class JudgePresence { required, optional };
+
 /// Reads a job file, works in `settings` ("a.b=value") and the judge file it names, and checks everything that
 /// can be checked without opening data. Throws one Error with all problems, each with its place.
-JobSpec load_job(const std::filesystem::path& file, const std::vector<std::string>& settings);
+JobSpec load_job(const std::filesystem::path& file, const std::vector<std::string>& settings,
+                 JudgePresence judge = JudgePresence::required);
 
 }  // namespace assize::job

@@ -1,0 +1,58 @@
+#include "app/identity.h"
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "tensor/safetensors.h"
+
+namespace assize::app {
+
+namespace {
+
+// Raised whenever the arithmetic of the engine changes, so that a run is never continued with other bits.
+constexpr int kArithmeticVersion = 1;
+
+std::string model_hash(const job::JudgeSpec& judge) {
+  if (!judge.fake.empty()) return base::to_hex(base::hash128(base::read_file(judge.fake)));
+  base::Hasher hasher;
+  const base::Hash128 weights = tensor::Checkpoint::open(judge.path).content_hash();
+  hasher.add(weights.low).add(weights.high);
+  for (const char* name : {"config.json", "tokenizer.json"}) hasher.add(base::read_file(judge.path / name));
+  return base::to_hex(hasher.digest());
+}
+
+}  // namespace
+
+std::string identity_text(const job::JobSpec& job) {
+  const bool likelihood = job.judging.reading == job::Reading::likelihood;
+  static constexpr const char* kProcessors[] = {"as the checkpoint says", "slow", "fast"};
+  std::string text = fmt::format("judge: {}\nmodel: {}\nnumerics: {}\n", job.judge.id, model_hash(job.judge),
+                                 job.judge.fake.empty() ? fmt::format("f32, arithmetic {}", kArithmeticVersion) : "none (fake)");
+  text += job.judge.image_width_px ? fmt::format("image size: {}x{}\n", job.judge.image_width_px, job.judge.image_height_px)
+                                   : std::string("image size: native\n");
+  text += fmt::format("image processor: {}\nreading: {}\n", kProcessors[static_cast<int>(job.judge.image_processor)],
+                      likelihood ? "likelihood" : "generate");
+  if (!likelihood) {
+    text += fmt::format("seed: {}\ntemperature: {}\ntop_p: {}\ntop_k: {}\nrepetition_penalty: {}\nmax_new_tokens: {}\n",
+                        job.judging.seed, job.sampling.temperature, job.sampling.top_p, job.sampling.top_k,
+                        job.sampling.repetition_penalty, job.sampling.max_new_tokens);
+  }
+  return text;
+}
+
+std::string identity_value(std::string_view identity, std::string_view key) {
+  while (!identity.empty()) {
+    const auto end = identity.find('\n');
+    const std::string_view line = identity.substr(0, end);
+    if (line.size() > key.size() + 1 && line.substr(0, key.size()) == key && line[key.size()] == ':') {
+      return std::string(line.substr(key.size() + 2));
+    }
+    identity.remove_prefix(end == std::string_view::npos ? identity.size() : end + 1);
+  }
+  return {};
+}
+
+std::string code_version() { return ASSIZE_VERSION; }
+
+}  // namespace assize::app

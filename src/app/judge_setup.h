@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "app/plan.h"
+#include "cluster/judge.h"
+#include "comm/comm.h"
+
+namespace assize::app {
+
+/// What a rank needs to know beside the job to load its judge.
+struct JudgeSetup {
+  int ranks_on_node = 1;     ///< worker ranks that share this machine's cores and memory
+  std::int32_t largest_picture_patches = 0;
+  std::int32_t longest_prompt_tokens = 0;  ///< estimate, for the KV budget; 0: unknown
+};
+
+/// Largest picture and longest prompt of a plan, from file headers and text sizes.
+JudgeSetup measure(const Plan& plan);
+
+/// Loads the job's judge as one rank of `group` (a fake judge loads nothing). Throws Error before reading
+/// weights when they cannot fit, with the arithmetic.
+std::unique_ptr<cluster::Judge> load_judge(const Plan& plan, const JudgeSetup& setup, comm::Comm& group);
+
+}  // namespace assize::app

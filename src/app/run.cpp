@@ -1,0 +1,289 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+#include <thread>
+#include <unordered_map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "app/assess.h"
+#include "app/commands.h"
+#include "app/identity.h"
+#include "app/judge_setup.h"
+#include "app/plan.h"
+#include "app/progress_display.h"
+#include "app/signals.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cluster/coordinator.h"
+#include "cluster/in_process.h"
+#include "cluster/worker.h"
+#include "comm/world.h"
+#include "results/journal.h"
+
+namespace assize::app {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kStopped = 75;
+constexpr int kAboveFailureLimit = 3;
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Worker ranks on this node: the launcher's local size, less the coordinator where it is here.
+int worker_ranks_on_node(const comm::World& world) {
+  const char* local = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  const int here = local ? std::atoi(local) : world.size;
+  return std::max(1, here - (here == world.size ? 1 : 0));
+}
+
+void set_aside(const fs::path& output) {
+  if (!fs::exists(output)) return;
+  for (int i = 1;; ++i) {
+    const fs::path aside = output.string() + fmt::format(".old-{}", i);
+    if (fs::exists(aside)) continue;
+    fs::rename(output, aside);
+    base::log(base::LogLevel::info, fmt::format("the earlier run was set aside as {}", aside.string()));
+    return;
+  }
+}
+
+void make_run_folder(const fs::path& output) {
+  std::error_code code;
+  fs::create_directories(output / "log", code);
+  if (code || ::access(output.c_str(), W_OK) != 0) {
+    throw base::Error(fmt::format("{}: the output folder cannot be written ({}); choose another with --set output=FOLDER",
+                                  output.string(), code ? code.message() : "no permission"));
+  }
+  if (!fs::exists(output / "job.yaml") && fs::exists(output / "results.h5")) {
+    throw base::Error(fmt::format("{}: holds a results.h5 but no job.yaml, so it is not a run of assize that can go on; "
+                                  "choose another with --set output=FOLDER", output.string()));
+  }
+}
+
+std::string manifest(const Plan& plan, const std::string& identity, const std::string& layout, std::uint64_t calls) {
+  nlohmann::ordered_json json;
+  json["filetype"] = "assize run";
+  json["version"] = 1;
+  json["code_version"] = code_version();
+  json["journal_version"] = results::kJournalVersion;
+  json["judge"] = plan.job.judge.id;
+  json["model_hash"] = identity_value(identity, "model");
+  json["seed"] = plan.job.judging.seed;
+  json["calls"] = calls;
+  for (const auto& suite : plan.suites) {
+    json["suites"].push_back({{"id", suite.id},
+                              {"file", suite.file.string()},
+                              {"samples", suite.samples.size()},
+                              {"hash", base::to_hex(suite.hash)},
+                              {"prompt", suite.prompt.id}});
+  }
+  json["topology"] = layout;
+  json["identity"] = identity;
+  return json.dump(1) + "\n";
+}
+
+/// The run as the coordinator sees it: folder, journal, what is outstanding.
+class CoordinatorRun {
+ public:
+  CoordinatorRun(const Plan& plan, const std::string& layout) : plan_(plan), output_(plan.job.output), maker_(plan) {
+    make_run_folder(output_);
+    const std::string identity = identity_text(plan.job);
+    std::unordered_map<base::Hash128, base::Hash128> asked;
+    try {
+      journal_.emplace(output_, identity, results::JournalOptions{}, [&asked](results::Judgement&& judgement) {
+        asked.emplace(base::digest(judgement.key), judgement.asked);
+      });
+    } catch (const base::Error& error) {
+      throw base::Error(fmt::format("{}; to keep that run start beside it with --set output={}-2, to replace it use --fresh",
+                                    error.what(), output_.string()), error.kind());
+    }
+    refuse_changed_questions(asked);
+    items_ = outstanding_items(plan, [this](base::Hash128 call) { return journal_->contains(call); });
+    for (const auto& item : items_) {
+      planned_.push_back({estimated_cost(plan, item), static_cast<std::uint32_t>(item.calls.size())});
+      outstanding_ += item.calls.size();
+    }
+    wanted_ = count_calls(plan);
+    std::error_code code;
+    fs::remove(output_ / "DONE", code);
+    base::write_file_atomically(output_ / "job.yaml", plan.job.resolved_yaml);
+    base::write_file_atomically(output_ / "manifest.json", manifest(plan, identity, layout, wanted_));
+    if (wanted_ > outstanding_) {
+      base::log(base::LogLevel::info, fmt::format("going on: {} of {} calls are judged already", wanted_ - outstanding_, wanted_));
+    }
+  }
+
+  bool anything_to_do() const { return outstanding_ > 0; }
+
+  /// Judges through `judge_all`, which is run_in_process or coordinate with the queue's arguments bound.
+  template <class JudgeAll>
+  cluster::RunOutcome judge(const JudgeAll& judge_all) {
+    count_stop_signals();
+    ProgressDisplay display(output_, wanted_ - outstanding_);
+    cluster::CoordinatorSettings settings;
+    settings.drain_seconds = plan_.job.limits.drain_seconds;
+    settings.stop_signals = stop_signals;
+    settings.progress = [&display](const cluster::Progress& progress) { display.update(progress); };
+    const auto make_item = [this](std::uint64_t index) { return maker_.make(items_[index], index); };
+    const double start = now_seconds();
+    const cluster::RunOutcome outcome = judge_all(planned_, make_item, *journal_, settings);
+    journal_->sync();
+    seconds_ = now_seconds() - start;
+    display.finish(outcome.progress);
+    return outcome;
+  }
+
+  /// Results and report; returns the exit code.
+  int finish(bool stopped, int groups, const std::string& machine) {
+    const bool slow = wanted_ > 20000;
+    const Assessment assessment = assess(plan_, output_, {machine, seconds_, groups}, [slow](double share) {
+      if (slow) base::log(base::LogLevel::info, fmt::format("results and report: {:.0f} %", 100 * share));
+    });
+    if (assessment.complete()) {
+      base::write_file_atomically(output_ / "DONE", fmt::format("{} calls\n", assessment.judged));
+    }
+    fmt::print("{} of {} calls judged, {} failed; report: {}\n", assessment.judged, assessment.wanted, assessment.failed,
+               (output_ / "report.html").string());
+    if (stopped && !assessment.complete()) {
+      fmt::print("stopped before the end: run the same command to go on\n");
+      return kStopped;
+    }
+    if (static_cast<double>(assessment.failed) > plan_.job.limits.failure_rate * static_cast<double>(assessment.wanted)) {
+      fmt::print("more calls failed than limits.failure_rate = {} allows; assize show {} and the report say why\n",
+                 plan_.job.limits.failure_rate, output_.string());
+      return kAboveFailureLimit;
+    }
+    return 0;
+  }
+
+ private:
+  /// A call that is judged already must ask what the plan asks now.
+  void refuse_changed_questions(const std::unordered_map<base::Hash128, base::Hash128>& asked) {
+    if (asked.empty()) return;
+    for (const auto& suite : plan_.suites) {
+      for (const auto& sample : suite.samples) {
+        std::vector<std::uint16_t> last;
+        base::Hash128 now;
+        const auto votes = static_cast<std::uint32_t>(plan_.job.judging.votes);
+        const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan_.job.judging.orders);
+        for (std::uint32_t call = 0; call < votes * shown.size(); ++call) {
+          const base::CallKey key = call_key(plan_, suite, sample, call);
+          const auto before = asked.find(base::digest(key));
+          if (before == asked.end()) continue;
+          if (last != key.presentation) {
+            now = maker_.prompt(suite, sample, key.presentation).asked;
+            last = key.presentation;
+          }
+          if (now == before->second) continue;
+          throw base::Error(fmt::format("{}: sample '{}' of suite '{}' was judged with another text, picture or prompt; undo the "
+                                        "change, start beside it with --set output={}-2, or use --fresh",
+                                        output_.string(), sample.id, suite.id, output_.string()));
+        }
+      }
+    }
+  }
+
+  const Plan& plan_;
+  fs::path output_;
+  ItemMaker maker_;
+  std::optional<results::Journal> journal_;
+  std::vector<OutstandingItem> items_;
+  std::vector<cluster::PlannedItem> planned_;
+  std::uint64_t outstanding_ = 0;
+  std::uint64_t wanted_ = 0;
+  double seconds_ = 0;
+};
+
+Plan make_plan(const job::JobSpec& job) {
+  Plan plan;
+  plan.job = job;
+  plan.suites = load_suites(job);
+  plan.chat = chat_style(job.judge);
+  return plan;
+}
+
+int run_alone(const Plan& plan) {
+  const std::string machine = fmt::format("1 process, {} cores, tensor parallel {}", std::thread::hardware_concurrency(),
+                                          plan.job.parallel.tensor_parallel);
+  CoordinatorRun run(plan, machine);
+  if (!run.anything_to_do()) return run.finish(false, 0, machine);
+  JudgeSetup setup = measure(plan);
+  setup.ranks_on_node = plan.job.parallel.tensor_parallel;
+  cluster::InProcessGroups groups;
+  groups.tensor_parallel = plan.job.parallel.tensor_parallel;
+  groups.make_judge = [&](int, comm::Comm& comm) { return load_judge(plan, setup, comm); };
+  groups.worker.about = machine;
+  const cluster::RunOutcome outcome = run.judge([&](const auto&... arguments) {
+    return cluster::run_in_process(groups, arguments...);
+  });
+  return run.finish(outcome.ending == cluster::Ending::stopped, 1, machine);
+}
+
+int run_coordinator(const Plan& plan, comm::World& world) {
+  CoordinatorRun run(plan, world.layout);
+  base::log(base::LogLevel::info, world.layout);
+  const cluster::RunOutcome outcome = run.judge([&](const auto&... arguments) {
+    return cluster::coordinate(*world.link, world.groups, arguments...);
+  });
+  const int code = run.finish(outcome.ending == cluster::Ending::stopped, world.groups, world.layout);
+  std::fflush(stdout);
+  comm::close_world(outcome.lost_groups == 0, code);
+  return code;
+}
+
+int run_worker_rank(const Plan& plan, comm::World& world) {
+  leave_signals_to_coordinator();
+  JudgeSetup setup = measure(plan);
+  setup.ranks_on_node = worker_ranks_on_node(world);
+  const std::unique_ptr<cluster::Judge> judge = load_judge(plan, setup, *world.comm);
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  cluster::WorkerSettings settings;
+  settings.about = fmt::format("{}, group {}", host, world.group);
+  cluster::run_worker(*world.comm, world.link.get(), *judge, settings);
+  comm::close_world(true, 0);
+  return 0;
+}
+
+int run_in_world(const job::JobSpec& job) {
+  comm::World world = comm::open_world(job.parallel.tensor_parallel);
+  try {
+    if (world.role == comm::Role::unused) {
+      comm::close_world(true, 0);
+      return 0;
+    }
+    const Plan plan = make_plan(job);
+    return world.role == comm::Role::coordinator ? run_coordinator(plan, world) : run_worker_rank(plan, world);
+  } catch (const std::exception& error) {
+    const auto* known = dynamic_cast<const base::Error*>(&error);
+    const int code = known && known->kind() == base::ErrorKind::usage ? 2 : 1;
+    if (world.rank <= 1) std::fprintf(stderr, "assize: %s\n", error.what());
+    std::fflush(stderr);
+    comm::close_world(false, code);
+    return code;
+  }
+}
+
+}  // namespace
+
+int run(const std::string& job_file, const std::vector<std::string>& settings, bool fresh) {
+  const job::JobSpec job = job::load_job(job_file, settings);
+  const bool several = comm::started_as_one_of_several();
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (!rank) rank = std::getenv("PMIX_RANK");
+  if (fresh && (!several || (rank && std::string_view(rank) == "0"))) set_aside(job.output);
+  if (several) return run_in_world(job);
+  return run_alone(make_plan(job));
+}
+
+}  // namespace assize::app
