@@ -1,0 +1,176 @@
+#include "app/judge_setup.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+#include "app/fake_table.h"
+#include "backend/backend.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "cluster/engine_judge.h"
+#include "media/patches.h"
+#include "model/model.h"
+
+namespace assize::app {
+
+namespace {
+
+constexpr double kGibibyte = 1024.0 * 1024 * 1024;
+/// What a rank needs beside weights and KV cache: code, activations, pictures in work.
+constexpr double kWorkingBytes = 300.0 * 1024 * 1024;
+
+media::ImagePreprocessing preprocessing_of(const job::JudgeSpec& judge) {
+  media::ImageProcessorChoice choice = media::ImageProcessorChoice::as_configured;
+  if (judge.image_processor == job::ImageProcessor::slow) choice = media::ImageProcessorChoice::slow;
+  if (judge.image_processor == job::ImageProcessor::fast) choice = media::ImageProcessorChoice::fast;
+  return media::read_preprocessing(judge.path, choice);
+}
+
+/// MemAvailable of this node in bytes.
+double available_bytes() {
+  std::ifstream in("/proc/meminfo");
+  std::string key, unit;
+  double kibibytes = 0;
+  while (in >> key >> kibibytes >> unit) {
+    if (key == "MemAvailable:") return kibibytes * 1024;
+  }
+  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 2;
+}
+
+/// KV blocks of one rank: what the job asks for, else what all slots could ever need, within memory.
+std::int32_t kv_blocks(const job::JobSpec& job, const model::ModelConfig& config, const JudgeSetup& setup) {
+  const int ranks = job.parallel.tensor_parallel;
+  const double block = static_cast<double>(model::kv_block_bytes(config, ranks));
+  const double weights = static_cast<double>(model::estimate_weight_bytes(config, ranks));
+  const double room = available_bytes() * 0.9 / setup.ranks_on_node - weights - kWorkingBytes;
+  const int longest = std::min(config.max_positions, std::max(setup.longest_prompt_tokens, 1) + job.sampling.max_new_tokens);
+  const double one = static_cast<double>(longest) / backend::kBlockTokens + 2;
+  const double wanted = job.engine.kv_memory_gib > 0 ? job.engine.kv_memory_gib * kGibibyte / block : one * job.engine.slots;
+  const double blocks = std::min(wanted, 1e6);
+  if (job.engine.kv_memory_gib > 0 ? blocks * block > room : one * block > room) {
+    throw base::Error(fmt::format(
+        "the judge does not fit: {:.2f} GiB of weights + {:.2f} GiB of KV cache ({:.0f} blocks of {} tokens) + 0.29 GiB to work "
+        "with, for each of {} ranks on this node, are more than the {:.2f} GiB that it has free; use fewer ranks on a node, a "
+        "larger parallel.tensor_parallel, or a smaller sampling.max_new_tokens or engine.kv_memory_gib",
+        weights / kGibibyte, (job.engine.kv_memory_gib > 0 ? blocks : one) * block / kGibibyte,
+        job.engine.kv_memory_gib > 0 ? blocks : one, backend::kBlockTokens, setup.ranks_on_node, available_bytes() / kGibibyte));
+  }
+  return static_cast<std::int32_t>(std::max(1.0, std::min(blocks, room / block)));
+}
+
+/// A judge with everything it stands on.
+class LoadedJudge final : public cluster::Judge {
+ public:
+  LoadedJudge(const Plan& plan, const JudgeSetup& setup, comm::Comm& group)
+      : tokenizer_(text::Tokenizer::load(plan.job.judge.path / "tokenizer.json")) {
+    const job::JobSpec& job = plan.job;
+    const model::ModelConfig config = model::read_config(job.judge.path.string());
+    if (group.rank() == 0) {
+      for (const auto& ignored : config.ignored_generation) {
+        base::log(base::LogLevel::info, fmt::format("generation_config.json: '{}' is not used; the job says how to sample", ignored));
+      }
+    }
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    backend::CpuSettings cpu{job.parallel.threads, job.parallel.instruction_set};
+    if (cpu.threads == 0) cpu.threads = static_cast<int>(std::max(1L, cores / setup.ranks_on_node));
+    model::ModelLimits limits;
+    limits.step_rows = job.engine.step_rows;
+    limits.sample_rows = job.engine.slots;
+    limits.kv_blocks = kv_blocks(job, config, setup);
+    if (setup.largest_picture_patches > 0) {
+      limits.image_patches = setup.largest_picture_patches;
+      const int merge = config.vision.merge_size * config.vision.merge_size;
+      limits.embedding_rows = setup.largest_picture_patches / std::max(1, merge) * std::clamp(job.engine.slots, 4, 64);
+    }
+    backend_ = backend::make_cpu_backend(group, cpu);
+    model_ = model::load_model(job.judge.path.string(), config, limits, *backend_);
+    engine::EngineSettings settings;
+    settings.step_rows = job.engine.step_rows;
+    settings.slots = job.engine.slots;
+    settings.kv_blocks = limits.kv_blocks;
+    settings.prefix_sharing = job.engine.prefix_sharing;
+    settings.fork = job.engine.fork;
+    settings.grouped_attention = job.engine.grouped_attention;
+    settings.encoder_cache = job.engine.encoder_cache;
+    engine_ = engine::make_engine(*model_, tokenizer_, settings);
+    cluster::EngineJudgeSettings judge_settings;
+    judge_settings.calls = call_settings(job, plan.suites, config.stop_ids);
+    if (setup.largest_picture_patches > 0) judge_settings.preprocessing = preprocessing_of(job.judge);
+    judge_settings.sizing = {job.judge.image_width_px, job.judge.image_height_px};
+    judge_settings.slots = static_cast<std::uint32_t>(job.engine.slots);
+    judge_ = cluster::make_engine_judge(*engine_, tokenizer_, model_->config(), judge_settings);
+  }
+
+  void submit(const cluster::WorkItem& item) override { judge_->submit(item); }
+  bool step(std::vector<results::Judgement>& finished) override { return judge_->step(finished); }
+  void cancel_all() override { judge_->cancel_all(); }
+  std::size_t unfinished() const override { return judge_->unfinished(); }
+  cluster::GroupCounters counters() const override { return judge_->counters(); }
+  std::uint32_t slots() const override { return judge_->slots(); }
+
+ private:
+  text::Tokenizer tokenizer_;
+  std::unique_ptr<backend::Backend> backend_;
+  std::unique_ptr<model::Model> model_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<cluster::Judge> judge_;
+};
+
+}  // namespace
+
+JudgeSetup measure(const Plan& plan) {
+  JudgeSetup setup;
+  if (!plan.job.judge.fake.empty()) return setup;
+  media::ImagePreprocessing preprocessing;
+  bool preprocessing_read = false;
+  std::unordered_set<std::string> seen;
+  const media::ImageSizing sizing{plan.job.judge.image_width_px, plan.job.judge.image_height_px};
+  std::int64_t largest_tokens = 0;
+  std::size_t longest_bytes = 0, most_pictures = 0;
+  const auto look_at = [&](const std::vector<std::string>& images) {
+    for (const auto& image : images) {
+      if (!seen.insert(image).second) continue;
+      if (!preprocessing_read) preprocessing = preprocessing_of(plan.job.judge);
+      preprocessing_read = true;
+      try {
+        const media::PatchGrid grid = media::plan_image_file(image, preprocessing, sizing);
+        setup.largest_picture_patches = std::max(setup.largest_picture_patches, grid.t * grid.h * grid.w);
+        largest_tokens = std::max(largest_tokens, grid.tokens);
+      } catch (const base::Error&) {
+        // A broken picture becomes a failed row of its samples when its turn comes.
+      }
+    }
+  };
+  for (const auto& suite : plan.suites) {
+    const std::size_t fixed = suite.prompt.system.size() + suite.prompt.user.size() + 256;
+    for (const auto& sample : suite.samples) {
+      std::size_t bytes = fixed + sample.question.size(), pictures = sample.images.size();
+      look_at(sample.images);
+      for (const auto& candidate : sample.candidates) {
+        bytes += candidate.text.size();
+        pictures += candidate.images.size();
+        look_at(candidate.images);
+      }
+      longest_bytes = std::max(longest_bytes, bytes);
+      most_pictures = std::max(most_pictures, pictures);
+    }
+  }
+  // Two bytes a token: more than most texts have; a budget, not a limit.
+  setup.longest_prompt_tokens = static_cast<std::int32_t>(
+      std::min<std::int64_t>(1 << 24, static_cast<std::int64_t>(longest_bytes / 2) + largest_tokens * static_cast<std::int64_t>(most_pictures)));
+  return setup;
+}
+
+std::unique_ptr<cluster::Judge> load_judge(const Plan& plan, const JudgeSetup& setup, comm::Comm& group) {
+  if (!plan.job.judge.fake.empty()) {
+    return std::make_unique<cluster::FakeJudge>(load_fake_table(plan.job.judge.fake));
+  }
+  return std::make_unique<LoadedJudge>(plan, setup, group);
+}
+
+}  // namespace assize::app
