@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <fstream>
+#include <optional>
+#include <unordered_map>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -13,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cluster/engine_judge.h"
+#include "engine/build_input.h"
 #include "media/patches.h"
 #include "model/model.h"
 
@@ -63,6 +66,38 @@ std::int32_t kv_blocks(const job::JobSpec& job, const model::ModelConfig& config
   return static_cast<std::int32_t>(std::max(1.0, std::min(blocks, room / block)));
 }
 
+/// Prompts to model inputs; a picture is decoded once as long as some prompt still has it.
+class InputBuilder {
+ public:
+  InputBuilder(const job::JudgeSpec& judge, const model::ModelConfig& config, const text::Tokenizer& tokenizer)
+      : judge_(judge), config_(config), tokenizer_(tokenizer) {}
+
+  model::ModelInput operator()(const cluster::WorkPrompt& prompt) {
+    engine::Pictures pictures;
+    for (const auto& path : prompt.images) pictures.push_back(picture(path));
+    return engine::build_input(config_, tokenizer_, prompt.text, pictures);
+  }
+
+ private:
+  std::shared_ptr<const media::ImagePatches> picture(const std::string& path) {
+    std::weak_ptr<const media::ImagePatches>& known = pictures_[path];
+    auto patches = known.lock();
+    if (!patches) {
+      if (!preprocessing_) preprocessing_ = preprocessing_of(judge_);
+      patches = std::make_shared<const media::ImagePatches>(media::load_image_patches(
+          path, *preprocessing_, {judge_.image_width_px, judge_.image_height_px}));
+      known = patches;
+    }
+    return patches;
+  }
+
+  const job::JudgeSpec& judge_;
+  const model::ModelConfig& config_;
+  const text::Tokenizer& tokenizer_;
+  std::optional<media::ImagePreprocessing> preprocessing_;
+  std::unordered_map<std::string, std::weak_ptr<const media::ImagePatches>> pictures_;
+};
+
 /// A judge with everything it stands on.
 class LoadedJudge final : public cluster::Judge {
  public:
@@ -98,12 +133,8 @@ class LoadedJudge final : public cluster::Judge {
     settings.grouped_attention = job.engine.grouped_attention;
     settings.encoder_cache = job.engine.encoder_cache;
     engine_ = engine::make_engine(*model_, tokenizer_, settings);
-    cluster::EngineJudgeSettings judge_settings;
-    judge_settings.calls = call_settings(job, plan.suites, config.stop_ids);
-    if (setup.largest_picture_patches > 0) judge_settings.preprocessing = preprocessing_of(job.judge);
-    judge_settings.sizing = {job.judge.image_width_px, job.judge.image_height_px};
-    judge_settings.slots = static_cast<std::uint32_t>(job.engine.slots);
-    judge_ = cluster::make_engine_judge(*engine_, tokenizer_, model_->config(), judge_settings);
+    judge_.emplace(*engine_, tokenizer_, InputBuilder(plan.job.judge, model_->config(), tokenizer_),
+                   call_settings(job, plan.suites, config.stop_ids), static_cast<std::uint32_t>(job.engine.slots));
   }
 
   void submit(const cluster::WorkItem& item) override { judge_->submit(item); }
@@ -118,7 +149,7 @@ class LoadedJudge final : public cluster::Judge {
   std::unique_ptr<backend::Backend> backend_;
   std::unique_ptr<model::Model> model_;
   std::unique_ptr<engine::Engine> engine_;
-  std::unique_ptr<cluster::Judge> judge_;
+  std::optional<cluster::EngineJudge> judge_;
 };
 
 }  // namespace

@@ -223,7 +223,7 @@ int run_alone(const Plan& plan) {
   groups.tensor_parallel = plan.job.parallel.tensor_parallel;
   groups.make_judge = [&](int, comm::Comm& comm) { return load_judge(plan, setup, comm); };
   groups.worker.about = machine;
-  const cluster::RunOutcome outcome = run.judge([&](const auto&... arguments) {
+  const cluster::RunOutcome outcome = run.judge([&](auto&&... arguments) {
     return cluster::run_in_process(groups, arguments...);
   });
   return run.finish(outcome.ending == cluster::Ending::stopped, 1, machine);
@@ -232,7 +232,7 @@ int run_alone(const Plan& plan) {
 int run_coordinator(const Plan& plan, comm::World& world) {
   CoordinatorRun run(plan, world.layout);
   base::log(base::LogLevel::info, world.layout);
-  const cluster::RunOutcome outcome = run.judge([&](const auto&... arguments) {
+  const cluster::RunOutcome outcome = run.judge([&](auto&&... arguments) {
     return cluster::coordinate(*world.link, world.groups, arguments...);
   });
   const int code = run.finish(outcome.ending == cluster::Ending::stopped, world.groups, world.layout);
