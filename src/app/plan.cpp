@@ -41,6 +41,7 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job) {
     }
   }
   if (!problems.empty()) throw base::Error(problems);
+  std::sort(suites.begin(), suites.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return suites;
 }
 

@@ -21,7 +21,7 @@ struct Plan {
   text::ChatStyle chat;
 };
 
-/// Loads the suites of a job. Throws Error with every problem found, also where two suites have the same id, a
+/// Loads the suites of a job, ordered by id: results do not depend on the order in a file. Throws Error with every problem found, also where two suites have the same id, a
 /// suite's protocol has no labels for `reading: likelihood`, or nothing is asked at all.
 std::vector<suite::Suite> load_suites(const job::JobSpec& job);
 

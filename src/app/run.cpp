@@ -212,6 +212,17 @@ Plan make_plan(const job::JobSpec& job) {
   return plan;
 }
 
+/// Ends the world with everything of it that this rank still holds.
+void leave_world(comm::World& world, bool clean, int code) {
+  std::fflush(stdout);
+  std::fflush(stderr);
+  if (clean) {
+    world.link.reset();
+    world.comm.reset();
+  }
+  comm::close_world(clean, code);
+}
+
 int run_alone(const Plan& plan) {
   const std::string machine = fmt::format("1 process, {} cores, tensor parallel {}", std::thread::hardware_concurrency(),
                                           plan.job.parallel.tensor_parallel);
@@ -236,8 +247,7 @@ int run_coordinator(const Plan& plan, comm::World& world) {
     return cluster::coordinate(*world.link, world.groups, arguments...);
   });
   const int code = run.finish(outcome.ending == cluster::Ending::stopped, world.groups, world.layout);
-  std::fflush(stdout);
-  comm::close_world(outcome.lost_groups == 0, code);
+  leave_world(world, outcome.lost_groups == 0, code);
   return code;
 }
 
@@ -251,7 +261,7 @@ int run_worker_rank(const Plan& plan, comm::World& world) {
   cluster::WorkerSettings settings;
   settings.about = fmt::format("{}, group {}", host, world.group);
   cluster::run_worker(*world.comm, world.link.get(), *judge, settings);
-  comm::close_world(true, 0);
+  leave_world(world, true, 0);
   return 0;
 }
 
@@ -259,7 +269,7 @@ int run_in_world(const job::JobSpec& job) {
   comm::World world = comm::open_world(job.parallel.tensor_parallel);
   try {
     if (world.role == comm::Role::unused) {
-      comm::close_world(true, 0);
+      leave_world(world, true, 0);
       return 0;
     }
     const Plan plan = make_plan(job);
@@ -268,8 +278,7 @@ int run_in_world(const job::JobSpec& job) {
     const auto* known = dynamic_cast<const base::Error*>(&error);
     const int code = known && known->kind() == base::ErrorKind::usage ? 2 : 1;
     if (world.rank <= 1) std::fprintf(stderr, "assize: %s\n", error.what());
-    std::fflush(stderr);
-    comm::close_world(false, code);
+    leave_world(world, false, code);
     return code;
   }
 }

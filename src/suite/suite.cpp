@@ -220,7 +220,6 @@ void take_subset(Suite& suite, int limit, std::uint64_t seed) {
   for (std::size_t i = 0; i < suite.samples.size(); ++i) order.emplace_back(base::hash64(suite.samples[i].id, seed), i);
   std::nth_element(order.begin(), order.begin() + limit, order.end());
   order.resize(static_cast<std::size_t>(limit));
-  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   std::vector<Sample> kept;
   for (const auto& [unused, index] : order) kept.push_back(std::move(suite.samples[index]));
   suite.samples = std::move(kept);
@@ -301,6 +300,7 @@ Suite load_suite(const fs::path& file, int limit, std::uint64_t seed) {
   problems.raise();
   suite.hash = base::Hasher().add(base::read_file(file)).add(contents).add(base::read_file(prompt_file)).digest();
   take_subset(suite, limit, seed);
+  std::sort(suite.samples.begin(), suite.samples.end(), [](const Sample& a, const Sample& b) { return a.id < b.id; });
   return suite;
 }
 

@@ -21,13 +21,12 @@ struct Suite {
   bool ties_allowed = true;       ///< pair: people may call a tie
   double low = 1, high = 5;       ///< score: range of people's scores
   PromptTemplate prompt;
-  std::vector<Sample> samples;    ///< in file order
+  std::vector<Sample> samples;    ///< by id, so that nothing depends on the order of the file
   base::Hash128 hash;             ///< of suite.yaml, samples file and prompt
   std::filesystem::path file;
 };
 
-/// Reads a suite.yaml and its samples file; `limit` > 0 keeps a seeded, nested subset of that many samples (in
-/// file order). Every problem of the files is reported, at most 20 of the samples file: broken JSON, duplicate
+/// Reads a suite.yaml and its samples file; `limit` > 0 keeps a seeded, nested subset of that many samples. Every problem of the files is reported, at most 20 of the samples file: broken JSON, duplicate
 /// id, missing picture file, label outside the protocol's set, wrong number of candidates, a count that
 /// differs from `count`. Picture paths must stay inside the suite's folder.
 Suite load_suite(const std::filesystem::path& file, int limit, std::uint64_t seed);

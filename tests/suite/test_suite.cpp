@@ -72,14 +72,14 @@ TEST_CASE("suite: a wrong count, a label where ties are not allowed, scores out 
                     Contains("'human' is '7', it must be a number from 1 to 5"));
 }
 
-TEST_CASE("suite: a subset is seeded, nested and in file order") {
+TEST_CASE("suite: a subset is seeded and nested; samples are ordered by id") {
   TemporaryFolder folder;
   std::string lines;
   for (int i = 0; i < 50; ++i) lines += pair_line("s" + std::to_string(i));
   const auto file = write_suite(folder, lines);
   const auto ids = [&](int limit, std::uint64_t seed) {
-    std::vector<int> found;
-    for (const auto& sample : load_suite(file, limit, seed).samples) found.push_back(sample.line);
+    std::vector<std::string> found;
+    for (const auto& sample : load_suite(file, limit, seed).samples) found.push_back(sample.id);
     return found;
   };
   const auto ten = ids(10, 1), twenty = ids(20, 1);
