@@ -46,3 +46,12 @@ def prompt_text(prompts, task):
     else:
         candidates = [protocols.caption_text(caption) for caption in task.captions]
     return chat(prompt["system"], user_text(prompt, question(task), candidates, len(task.pictures)))
+
+
+def short_text(task):
+    """For training: only the pictures and captions of the prompt, without the chat format and the question."""
+    shown = "".join(f"{number}: {IMAGE}\n" for number in range(1, len(task.pictures) + 1))
+    if task.protocol == "pair-images":
+        return f"{shown}Caption: {protocols.caption_text(task.captions[0])}\n"
+    captions = (f"{name}: {protocols.caption_text(caption)}\n" for name, caption in zip("ABCD", task.captions))
+    return f"{IMAGE}\n{''.join(captions)}"

@@ -1,0 +1,251 @@
+"""Trains the small judge on the CPU: first to see, then to describe pictures, then to judge captions of them.
+
+To see is to tell from each picture token alone what is centred in it, by linear heads that are thrown away afterwards:
+the vision tower learns that many times faster than through the text.
+
+    python tools/shapes/train.py --state FOLDER
+
+Everything is a function of the seed and the step, so the run can be stopped at any time: the same command goes on from
+the last state in FOLDER (keep it outside the work tree). Afterwards `export.py` writes the checkpoint folder.
+"""
+
+import argparse
+import concurrent.futures
+import copy
+import math
+import os
+import pathlib
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import batches
+import model
+import tokens
+import world
+
+SEED = 20261124
+MUON_RATE = 0.02
+ADAM_RATE = 3e-3
+WARM_UP_STEPS = 100
+SAVE_SECONDS = 120
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--state", type=pathlib.Path, required=True, help="folder of the resumable state")
+    parser.add_argument("--see-steps", type=int, default=500, help="steps of the vision tower alone")
+    parser.add_argument("--describe-steps", type=int, default=300, help="then steps that describe pictures")
+    parser.add_argument("--judge-steps", type=int, default=500, help="then steps that judge")
+    parser.add_argument("--decay-steps", type=int, default=200, help="last steps, over which the rate falls to zero")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args()
+
+
+def rate_share(step, total, decay):
+    """Share of the peak learning rates: linear warm-up, constant, linear to zero over the last `decay` steps."""
+    return min(1, (step + 1) / WARM_UP_STEPS, (total - step) / decay)
+
+
+def plan(step, see_steps, describe_steps):
+    """The micro-batches (kind, size) of a step: small enough for the caches, one at a time to a thread. Two thirds of
+    the judging is on prompts without their fixed text, a third shorter."""
+    if step < see_steps:
+        return [("see", 16)] * 4
+    if step < see_steps + describe_steps:
+        return [("describe", 16)] * 3 + [("describe-two", 8), ("see", 16)]
+    judged = [("pair-images", 8), ("rank", 4), ("pair", 16), ("label", 12), ("score", 16)]
+    judged = [(kind if (step + i) % 3 == 0 else f"{kind}/short", size) for i, (kind, size) in enumerate(judged)]
+    return judged + [("describe", 16), ("see", 16), ("see", 16)]
+
+
+class Eyes(nn.Module):
+    """Linear heads on the picture tokens: place (or nothing), size, colour, kind."""
+
+    def __init__(self):
+        super().__init__()
+        sizes = (len(world.PLACES) + 1, len(world.SIZES), len(world.COLOURS), len(world.KINDS))
+        self.heads = nn.ModuleList(nn.Linear(model.CONFIG["hidden_size"], size) for size in sizes)
+
+    def loss(self, features, labels):
+        """Sum over pictures of the cross entropies; `labels` as in `batches.Labelled`."""
+        total = 0
+        for index, head in enumerate(self.heads):
+            logits = head(features).float().flatten(0, 1)
+            total = total + F.cross_entropy(logits, labels[:, :, index].flatten(), ignore_index=-1, reduction="sum")
+        return total
+
+    def right(self, features, labels):
+        """Number of tokens read without an error."""
+        said = torch.stack([head(features).argmax(-1) for head in self.heads], dim=-1)
+        return int(((said == labels) | (labels < 0)).all(-1).all(-1).sum())
+
+
+class Student(nn.Module):
+    """What is trained: the judge and the heads of the first phase."""
+
+    def __init__(self):
+        super().__init__()
+        self.judge = model.Judge()
+        self.eyes = Eyes()
+
+
+class Replicas:
+    """bf16 copies of the student with gradients of their own, one for each micro-batch; the masters are fp32.
+
+    Threads meet once a step instead of within each operation, which matters where the CPUs are shared with others; the
+    gradients are added in the order of the micro-batches, so that the threads do not change a bit."""
+
+    def __init__(self, student, source, threads):
+        self.student, self.source = student, source
+        self.pool = concurrent.futures.ThreadPoolExecutor(threads)
+        self.copies = []
+
+    def _losses(self, replica, kind, size, name):
+        """The loss to minimise, summed over `units` (written tokens or pictures), and that number."""
+        judge = replica.judge
+        if kind == "see":
+            seen = self.source.labelled(size, name)
+            return replica.eyes.loss(judge.visual(seen.pixels), seen.labels), size
+        batch = self.source.batch(kind, size, name)
+        wanted = batch.written[:, 1:]
+        hidden = judge.hidden(batch.ids, batch.positions, batch.pixels, self.source.picture_id)
+        logits = judge.logits(hidden[:, :-1][wanted])
+        loss = F.cross_entropy(logits.float(), batch.ids[:, 1:][wanted], reduction="sum")
+        return loss, int(wanted.sum())
+
+    def _run(self, replica, kind, size, name):
+        torch.set_num_threads(1)
+        with torch.no_grad():
+            for mine, master in zip(replica.parameters(), self.student.parameters()):
+                mine.copy_(master)
+        loss, units = self._losses(replica, kind, size, name)
+        loss.backward()
+        return loss.item(), units
+
+    def step(self, kinds, step):
+        """Sets the gradients of the step's micro-batches; the mean loss per unit of each kind."""
+        while len(self.copies) < len(kinds):
+            self.copies.append(copy.deepcopy(self.student).to(torch.bfloat16))
+        jobs = [
+            self.pool.submit(self._run, replica, kind, size, f"{step}.{index}")
+            for index, (replica, (kind, size)) in enumerate(zip(self.copies, kinds))
+        ]
+        results = [job.result() for job in jobs]
+        totals = {}
+        for (kind, _), (_, units) in zip(kinds, results):
+            totals[kind == "see"] = totals.get(kind == "see", 0) + units
+        scales = [1 / totals[kind == "see"] for kind, _ in kinds]
+        copies = [list(replica.parameters()) for replica in self.copies[: len(kinds)]]
+        for index, parameter in enumerate(self.student.parameters()):
+            parameter.grad = torch.zeros_like(parameter)
+            for parameters, scale in zip(copies, scales):
+                if parameters[index].grad is not None:
+                    parameter.grad.add_(parameters[index].grad, alpha=scale)
+        for replica in self.copies:
+            replica.zero_grad()
+        return {kind: loss / units for (kind, _), (loss, units) in zip(kinds, results)}
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose step is made orthogonal, for the matrices inside the blocks (Jordan et al. 2024): learns from
+    about half as many samples as AdamW, and the products cost little beside a step."""
+
+    def __init__(self, matrices, lr, momentum=0.95):
+        super().__init__(matrices, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                average = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
+                average.lerp_(matrix.grad, 1 - group["momentum"])
+                direction = orthogonal(matrix.grad.lerp(average, group["momentum"]))
+                scale = max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5
+                matrix.mul_(1 - 0.01 * group["lr"]).add_(direction, alpha=-group["lr"] * scale)
+
+
+def orthogonal(matrix):
+    """The matrix with its singular values brought near 1, by five steps of a quintic Newton-Schulz iteration."""
+    x = matrix.to(torch.bfloat16)
+    if x.shape[0] > x.shape[1]:
+        return orthogonal(matrix.T).T
+    x = x / (x.norm() + 1e-7)
+    for _ in range(5):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * (square @ square)) @ x
+    return x.float()
+
+
+def make_optimisers(student):
+    """Muon for the matrices of the blocks and the merger, AdamW for embeddings, heads, norms and biases."""
+    inside, others = [], []
+    for name, parameter in student.named_parameters():
+        is_inside = parameter.ndim == 2 and "embed" not in name and name.startswith("judge.")
+        (inside if is_inside else others).append(parameter)
+    return Muon(inside, MUON_RATE), torch.optim.AdamW(others, ADAM_RATE, betas=(0.9, 0.95), weight_decay=0, fused=True)
+
+
+def save_state(path, student, optimisers, step, seconds):
+    """Replaces the state in one step, so that a kill leaves the old one or the new one."""
+    temporary = path.with_suffix(".new")
+    optimiser_states = [optimiser.state_dict() for optimiser in optimisers]
+    torch.save(
+        {"student": student.state_dict(), "optimisers": optimiser_states, "step": step, "seconds": seconds}, temporary
+    )
+    os.replace(temporary, path)
+
+
+def main():
+    arguments = parse_arguments()
+    arguments.state.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    torch.manual_seed(SEED)
+    tokenizer = tokens.train()
+    tokenizer.save(str(arguments.state / "tokenizer.json"))
+    source = batches.Source(tokenizer, SEED)
+    student = Student()
+    student.judge.initialise()
+    optimisers = make_optimisers(student)
+    state_path = arguments.state / "state.pt"
+    step, seconds = 0, 0.0
+    if state_path.exists():
+        state = torch.load(state_path)
+        student.load_state_dict(state["student"])
+        for optimiser, saved_state in zip(optimisers, state["optimisers"]):
+            optimiser.load_state_dict(saved_state)
+        step, seconds = state["step"], state["seconds"]
+        print(f"goes on at step {step}", flush=True)
+    total = arguments.see_steps + arguments.describe_steps + arguments.judge_steps
+    replicas = Replicas(student, source, arguments.threads)
+    began = saved = time.monotonic()
+    sums, counts = {}, {}
+    while step < total:
+        share = rate_share(step, total, arguments.decay_steps)
+        for optimiser, peak in zip(optimisers, (MUON_RATE, ADAM_RATE)):
+            for group in optimiser.param_groups:
+                group["lr"] = peak * share
+        losses = replicas.step(plan(step, arguments.see_steps, arguments.describe_steps), step)
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        for optimiser in optimisers:
+            optimiser.step()
+        step += 1
+        for kind, loss in losses.items():
+            sums[kind] = sums.get(kind, 0.0) + loss
+            counts[kind] = counts.get(kind, 0) + 1
+        now = time.monotonic()
+        if step % 20 == 0:
+            means = "  ".join(f"{kind} {sums[kind] / counts[kind]:.4f}" for kind in sums)
+            print(f"step {step}  {seconds + now - began:.0f} s  {means}", flush=True)
+            sums, counts = {}, {}
+            if not math.isfinite(sum(losses.values())):
+                raise SystemExit(f"the loss is not finite at step {step}: start over from an older state")
+        if now - saved > SAVE_SECONDS or step == total:
+            save_state(state_path, student, optimisers, step, seconds + now - began)
+            saved = now
+
+
+if __name__ == "__main__":
+    main()
