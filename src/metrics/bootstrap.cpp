@@ -15,6 +15,7 @@ namespace assize::metrics {
 namespace {
 
 constexpr const char* kNoSpread = "equal in every resample";
+constexpr std::int64_t kMinResamples = 200;
 constexpr std::size_t kMaxJackknife = 1000;  // leave-one-out figures; beyond it, blocks are left out
 
 // Runs body(i) for i in [0, count) on some threads; what it computes must not depend on which.
@@ -100,7 +101,9 @@ Estimate bootstrap(const Statistic& statistic, std::size_t items, const Bootstra
   const auto spread = [&](std::span<const std::uint32_t> unit_counts, std::span<std::uint32_t> counts) {
     for (std::size_t i = 0; i < items; ++i) counts[i] = unit_counts[clusters[i]];
   };
-  const auto resampled = figures(static_cast<std::size_t>(settings.resamples), items, statistic,
+  const auto affordable = std::max(kMinResamples, settings.work_limit / static_cast<std::int64_t>(items));
+  estimate.resamples = static_cast<int>(std::min<std::int64_t>(settings.resamples, affordable));
+  const auto resampled = figures(static_cast<std::size_t>(estimate.resamples), items, statistic,
                                  settings.threads, [&](std::size_t r, std::span<std::uint32_t> counts) {
                                    const auto resample = static_cast<std::uint32_t>(r);
                                    if (clusters.empty()) return draw(settings.seed, resample, counts);
@@ -109,7 +112,7 @@ Estimate bootstrap(const Statistic& statistic, std::size_t items, const Bootstra
                                    draw(settings.seed, resample, unit_counts);
                                    spread(unit_counts, counts);
                                  });
-  if (resampled.size() * 10 < static_cast<std::size_t>(settings.resamples) * 9) {
+  if (resampled.size() * 10 < static_cast<std::size_t>(estimate.resamples) * 9) {
     estimate.no_interval = "undefined in more than a tenth of the resamples";
     return estimate;
   }
@@ -123,7 +126,7 @@ Estimate bootstrap(const Statistic& statistic, std::size_t items, const Bootstra
   if (settings.interval == Interval::percentile) {
     bounds = percentile_bounds(resampled, settings.level);
   } else {
-    const std::size_t blocks = std::min(units, kMaxJackknife);
+    const std::size_t blocks = std::min({units, kMaxJackknife, static_cast<std::size_t>(affordable)});
     const auto jackknife = figures(blocks, items, statistic, settings.threads,
                                    [&](std::size_t b, std::span<std::uint32_t> counts) {
                                      for (std::size_t i = 0; i < items; ++i)

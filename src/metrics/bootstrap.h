@@ -21,6 +21,9 @@ enum class Interval : std::uint8_t {
 /// How intervals are made. The result depends on nothing but these, the items and the clusters.
 struct BootstrapSettings {
   int resamples = 2000;  ///< 0: no intervals
+  /// Resamples x items are kept below it by fewer resamples, but not fewer than 200; Estimate::resamples says
+  /// how many.
+  std::int64_t work_limit = 200'000'000;
   double level = 0.95;
   Interval interval = Interval::bca;
   std::uint64_t seed = 0;

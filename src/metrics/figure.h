@@ -25,6 +25,7 @@ struct Estimate {
   double value = 0;
   double low = 0, high = 0;  ///< interval; both equal `value` where there is none
   std::int64_t n = 0;        ///< items the figure is about
+  int resamples = 0;         ///< behind the interval
   std::string undefined;     ///< why there is no figure; empty when defined
   std::string no_interval;   ///< why there is no interval; empty when there is one
 

@@ -105,6 +105,7 @@ std::string metrics_json(const ReportData& data) {
       if (e.has_interval()) {
         m["low"] = e.low;
         m["high"] = e.high;
+        m["resamples"] = e.resamples;
       } else if (e.defined()) {
         m["no_interval"] = e.no_interval;
       }

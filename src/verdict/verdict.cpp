@@ -266,6 +266,19 @@ Protocol protocol_named(std::string_view word) {
   throw base::Error("protocol '" + std::string(word) + "' is unknown: score, pair, label or rank");
 }
 
+RepoRule repo_rule_named(std::string_view word) {
+  constexpr std::pair<std::string_view, RepoRule> kRules[] = {{"integers", RepoRule::integers},
+                                                              {"four_way", RepoRule::four_way},
+                                                              {"decimal", RepoRule::decimal},
+                                                              {"bvcc", RepoRule::bvcc},
+                                                              {"molecules", RepoRule::molecules}};
+  for (const auto& [name, rule] : kRules) {
+    if (name == word) return rule;
+  }
+  throw base::Error("repo rule '" + std::string(word) +
+                    "' is unknown: integers, four_way, decimal, bvcc or molecules");
+}
+
 ParserProfile make_profile(std::string_view dialect, std::string_view form, double low, double high) {
   ParserProfile profile;
   if (dialect == "strict") {

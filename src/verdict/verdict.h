@@ -95,6 +95,9 @@ struct ParserProfile {
 /// Throws base::Error naming the valid words.
 ParserProfile make_profile(std::string_view dialect, std::string_view form, double low, double high);
 
+/// "integers", "four_way", "decimal", "bvcc" or "molecules". Throws base::Error naming the valid words.
+RepoRule repo_rule_named(std::string_view name);
+
 /// Reads a text. `presentation` holds candidate indices in the order shown, one per candidate.
 /// Never throws on any text; throws base::Error when `presentation` is not a permutation of 0..candidates-1,
 /// when the number of candidates does not fit the protocol, or when the custom pattern is not valid.

@@ -58,6 +58,16 @@ TEST_CASE("the percentile interval of a mean is near the normal one", "[bootstra
   CHECK(e.high == Approx(e.value + half).margin(0.006));
 }
 
+TEST_CASE("many items get fewer resamples, and the estimate says how many", "[bootstrap]") {
+  const auto values = coin(4, 5000, 0.5);
+  auto s = settings(2000, Interval::bca);
+  CHECK(bootstrap(mean_statistic(values), values.size(), s).resamples == 2000);
+  s.work_limit = 2'500'000;
+  CHECK(bootstrap(mean_statistic(values), values.size(), s).resamples == 500);
+  s.work_limit = 1;
+  CHECK(bootstrap(mean_statistic(values), values.size(), s).resamples == 200);
+}
+
 TEST_CASE("clusters widen the interval of samples that repeat a prompt", "[bootstrap]") {
   std::vector<double> values;
   std::vector<std::uint32_t> clusters;

@@ -14,7 +14,9 @@ namespace fixture {
 using namespace assize;
 
 inline const std::string kAttack =
-    "<script>alert('judge')</script><img src=x onerror=alert(1)> & \"quoted\" </div></details>";
+    "<script>document.title='attacked'</script><img src=x onerror=\"document.title='attacked'\"> & "
+    "\"quoted\" "
+    "</div></details>";
 
 inline verdict::Verdict pair_verdict(const std::string& choice, double a, double b) {
   verdict::Verdict v;

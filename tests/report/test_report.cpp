@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/file.h"
 #include "fixture.h"
 #include "report/text.h"
 #include "support/catch.h"
@@ -55,7 +57,7 @@ TEST_CASE("nothing that a model wrote becomes markup", "[report]") {
   CHECK_FALSE(contains(page, "data:text/html"));
   CHECK_FALSE(contains(page, "https://"));
   CHECK_FALSE(contains(page, "\" onload=\""));
-  CHECK(contains(page, "&lt;script&gt;alert(&#39;judge&#39;)&lt;/script&gt;"));
+  CHECK(contains(page, "&lt;script&gt;document.title=&#39;attacked&#39;&lt;/script&gt;"));
   // Exactly one script, ours.
   const std::string open = "<script";
   CHECK(page.find(open) == page.rfind(open));
@@ -91,6 +93,31 @@ TEST_CASE("the page needs no network and names every suite", "[report]") {
   std::filesystem::create_directories(folder);
   write_report(folder, example());
   CHECK(std::filesystem::file_size(folder / "report.html") == page.size());
+}
+
+// The page as a browser sees it: our script has run, what the model wrote has not.
+TEST_CASE("the page works in a browser", "[report][chromium]") {
+  const char* const browsers[] = {"chromium", "chromium-browser", "google-chrome"};
+  const auto found = std::find_if(std::begin(browsers), std::end(browsers), [](const std::string& name) {
+    return std::system(("command -v " + name + " > /dev/null 2>&1").c_str()) == 0;
+  });
+  if (found == std::end(browsers)) {
+    WARN("skipped: no Chromium on this machine");
+    return;
+  }
+  const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-browser";
+  std::filesystem::create_directories(folder);
+  write_report(folder, example());
+  const std::string command =
+      std::string(*found) + " --headless --no-sandbox --disable-gpu --user-data-dir='" +
+      (folder / "profile").string() + "' --dump-dom 'file://" + (folder / "report.html").string() + "' > '" +
+      (folder / "dom.html").string() + "' 2> /dev/null";
+  REQUIRE(std::system(command.c_str()) == 0);
+  const std::string dom = base::read_file(folder / "dom.html");
+  CHECK(contains(dom, "<title>flex-vl-plain – assize</title>"));
+  const std::string all = std::to_string(example().items.size());
+  CHECK(contains(dom, ">" + all + " of " + all + "</span>"));
+  CHECK_FALSE(contains(dom, "<img src"));
 }
 
 TEST_CASE("the first lines say plainly how good the judge is", "[report]") {

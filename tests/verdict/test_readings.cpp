@@ -398,6 +398,8 @@ TEST_CASE("a presentation that is no order of the candidates is refused", "[read
   CHECK_THROWS_AS(read(Protocol::pair, 3, {0, 1, 2}), base::Error);
   CHECK_THROWS_AS(read(Protocol::score, 2, {0, 1}), base::Error);
   CHECK_THROWS_AS(read(Protocol::rank, 27, {}), base::Error);
+  CHECK(repo_rule_named("bvcc") == RepoRule::bvcc);
+  CHECK_THROWS_AS(repo_rule_named("nisqa"), base::Error);
   CHECK_THROWS_AS(make_profile("lenient", "scores", 1, 10), base::Error);
   CHECK_THROWS_AS(make_profile("strict", "stars", 1, 10), base::Error);
   CHECK_THROWS_AS(make_profile("strict", "scores", 5, 5), base::Error);
