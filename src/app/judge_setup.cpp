@@ -128,6 +128,8 @@ class LoadedJudge final : public cluster::Judge {
     settings.step_rows = job.engine.step_rows;
     settings.slots = job.engine.slots;
     settings.kv_blocks = limits.kv_blocks;
+    settings.image_patches = limits.image_patches;
+    settings.embedding_rows = limits.embedding_rows;
     settings.prefix_sharing = job.engine.prefix_sharing;
     settings.fork = job.engine.fork;
     settings.grouped_attention = job.engine.grouped_attention;

@@ -8,7 +8,7 @@
 
 using namespace assize;
 using app::Plan;
-using assize::testing::TemporaryFolder;
+using assize::support::TemporaryFolder;
 
 namespace {
 

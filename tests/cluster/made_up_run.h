@@ -7,7 +7,7 @@
 #include "cluster/work_item.h"
 #include "cluster/work_queue.h"
 
-namespace assize::testing {
+namespace assize::support {
 
 /// Item `id` of a made-up run: a pair sample in both orders with `votes` votes each.
 inline cluster::WorkItem item_number(std::uint64_t id, std::uint32_t votes = 2) {
@@ -41,4 +41,4 @@ inline std::vector<cluster::PlannedItem> plan_of(std::uint64_t items, std::uint3
   return plan;
 }
 
-}  // namespace assize::testing
+}  // namespace assize::support

@@ -10,7 +10,7 @@
 #include "cluster/wire.h"
 #include "comm/link.h"
 
-namespace assize::testing {
+namespace assize::support {
 
 /// Worker groups without threads: the coordinator's end of a star whose leaders work when they are polled. Time
 /// runs only while nothing happens, 1 s at a look, so that leases end without waiting.
@@ -74,4 +74,4 @@ class SimulatedGroups final : public comm::Link {
   bool rest_ = false;
 };
 
-}  // namespace assize::testing
+}  // namespace assize::support

@@ -16,7 +16,7 @@
 
 using namespace assize;
 using namespace assize::cluster;
-using testing::TemporaryFolder;
+using support::TemporaryFolder;
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include "support/temporary_folder.h"
 
 using assize::base::Error;
-using assize::testing::TemporaryFolder;
+using assize::support::TemporaryFolder;
 using namespace assize::job;
 using Catch::Matchers::Contains;
 

@@ -4,7 +4,7 @@
 
 #include "results/judgement.h"
 
-namespace assize::testing {
+namespace assize::support {
 
 /// Judgement number `i` of a made-up run: every field is a function of `i`.
 inline results::Judgement judgement_number(int i) {
@@ -32,4 +32,4 @@ inline bool equal(const results::Judgement& a, const results::Judgement& b) {
          a.seconds == b.seconds;
 }
 
-}  // namespace assize::testing
+}  // namespace assize::support

@@ -22,7 +22,7 @@ using results::Journal;
 using results::Judgement;
 using testing::equal;
 using testing::judgement_number;
-using testing::TemporaryFolder;
+using support::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {

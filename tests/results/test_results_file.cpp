@@ -14,7 +14,7 @@
 
 using namespace assize;
 using testing::judgement_number;
-using testing::TemporaryFolder;
+using support::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {

@@ -5,7 +5,7 @@
 #include "support/temporary_folder.h"
 
 using assize::base::Error;
-using assize::testing::TemporaryFolder;
+using assize::support::TemporaryFolder;
 using namespace assize::suite;
 using assize::verdict::Protocol;
 using Catch::Matchers::Contains;

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace assize::testing {
+namespace assize::support {
 
 /// A folder of its own below the system's temporary folder, removed at the end.
 class TemporaryFolder {
@@ -25,6 +25,7 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
+  std::string string() const { return path_.string(); }
 
   /// Writes a file (folders on the way are made) and returns its path.
   std::filesystem::path write(const std::string& name, std::string_view contents) const {
@@ -39,4 +40,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace assize::testing
+}  // namespace assize::support

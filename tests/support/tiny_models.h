@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "support/temporary_folder.h"
+
 namespace assize::support {
 
 /// The tiny judges of the tests: hidden 256, 3 layers, 4 query and 2 KV heads of 64, vocabulary 512. A byte
@@ -41,19 +43,5 @@ void write_tiny_model(TinyKind kind, const std::filesystem::path& folder);
 
 /// The tokenizer.json of every tiny judge.
 std::string tiny_tokenizer_json();
-
-/// A fresh temporary folder, removed with its contents at the end of scope.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::string string() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace assize::support
