@@ -1,6 +1,8 @@
 #include "cluster/coordinator.h"
 
+#include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -47,6 +49,33 @@ class Coordinator {
       } else {
         backoff.idle();
       }
+    }
+  }
+
+  /// Sends Shutdown and takes what still comes, so that no message is under way when the world ends.
+  void take_leave() {
+    shut_down();
+    const double until = settings_.clock() + (signals_ > 1 ? 2 : settings_.farewell_seconds);
+    comm::Backoff backoff;
+    while (true) {
+      const double now = settings_.clock();
+      if (receive(now)) backoff.busy();
+      bool waiting = false;
+      for (const Progress::Group& group : progress_.groups) waiting = waiting || (group.joined && !group.lost && !group.gone);
+      if (!waiting) return;
+      if (now >= until) break;
+      backoff.idle();
+    }
+    for (std::size_t group = 0; group < progress_.groups.size(); ++group) {
+      const Progress::Group& state = progress_.groups[group];
+      if (state.joined && !state.gone) lose(static_cast<int>(group), "does not say goodbye");
+    }
+  }
+
+  void shut_down() {
+    if (std::exchange(shut_down_, true)) return;
+    for (std::size_t group = 0; group < progress_.groups.size(); ++group) {
+      link_.send(static_cast<int>(group), encode(Shutdown{}));
     }
   }
 
@@ -103,6 +132,8 @@ class Coordinator {
       group.about = hello->about;
       queue_.group_joined(peer, hello->slots, now);
       base::log(LogLevel::info, "group " + std::to_string(peer) + " is ready: " + hello->about);
+    } else if (std::holds_alternative<Bye>(message)) {
+      group.gone = true;
     } else if (auto* fatal = std::get_if<Fatal>(&message)) {
       throw Error("worker group " + std::to_string(peer) + ": " + fatal->message, fatal->kind);
     } else {
@@ -198,24 +229,10 @@ class Coordinator {
   int lost_groups_ = 0;
   int signals_ = 0;
   bool stopping_ = false;
+  bool shut_down_ = false;
   double started_seconds_ = 0;
   double drained_by_seconds_ = 0;
   double told_seconds_ = -1e300;
-};
-
-/// Lets every group leave, whatever happens to the coordinator.
-class ShutdownAtEnd {
- public:
-  ShutdownAtEnd(comm::Link& link, int groups) : link_(link), groups_(groups) {}
-  ~ShutdownAtEnd() {
-    for (int group = 0; group < groups_; ++group) link_.send(group, encode(Shutdown{}));
-  }
-  ShutdownAtEnd(const ShutdownAtEnd&) = delete;
-  ShutdownAtEnd& operator=(const ShutdownAtEnd&) = delete;
-
- private:
-  comm::Link& link_;
-  int groups_;
 };
 
 }  // namespace
@@ -223,11 +240,17 @@ class ShutdownAtEnd {
 RunOutcome coordinate(comm::Link& link, int groups, const std::vector<PlannedItem>& plan,
                       const std::function<WorkItem(std::uint64_t)>& make_item, results::Journal& journal,
                       const CoordinatorSettings& settings) {
-  const ShutdownAtEnd shutdown(link, groups);
   Coordinator coordinator(link, groups, plan, make_item, journal, settings);
-  const Ending ending = coordinator.run();
-  journal.sync();
-  return coordinator.outcome(ending);
+  try {
+    const Ending ending = coordinator.run();
+    journal.sync();
+    coordinator.take_leave();
+    journal.sync();
+    return coordinator.outcome(ending);
+  } catch (...) {
+    coordinator.shut_down();
+    throw;
+  }
 }
 
 }  // namespace assize::cluster

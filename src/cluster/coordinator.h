@@ -18,6 +18,7 @@ struct Progress {
   struct Group {
     bool joined = false;
     bool lost = false;
+    bool gone = false;  ///< said goodbye
     GroupCounters counters;
     std::string about;
   };
@@ -37,6 +38,7 @@ struct Progress {
 struct CoordinatorSettings {
   QueueSettings queue;
   double drain_seconds = 60;      ///< after the first stop signal, running calls may end for this long
+  double farewell_seconds = 10;   ///< after Shutdown, a group may end its step for this long; then it is lost
   double progress_seconds = 0.2;  ///< least time between two calls of `progress`
   std::function<double()> clock;  ///< seconds; default the monotonic clock
   std::function<int()> stop_signals;  ///< number of stop signals so far: 1 drains, 2 leaves at once
@@ -52,12 +54,13 @@ enum class Ending {
 struct RunOutcome {
   Ending ending = Ending::complete;
   Progress progress;
-  int lost_groups = 0;  ///< taken out; above 0, end the MPI world by close_world(false), they may never answer
+  int lost_groups = 0;  ///< taken out or without goodbye; above 0, end the MPI world by close_world(false)
 };
 
 /// Leases the items of `plan` to `groups` worker groups over `link` and writes what comes back to `journal`.
 /// `make_item(i)` renders item i with all its plan[i].calls calls; it must give the same each time. Ends when all
-/// is judged or a stop signal has drained. Sends Shutdown to every group in any case, also when it throws.
+/// is judged or a stop signal has drained, and the groups have said goodbye; what they finish until then is kept.
+/// Sends Shutdown to every group in any case, also when it throws.
 /// Throws Error: the journal cannot be written, a group reported a fatal error, or every group is lost.
 RunOutcome coordinate(comm::Link& link, int groups, const std::vector<PlannedItem>& plan,
                       const std::function<WorkItem(std::uint64_t)>& make_item, results::Journal& journal,

@@ -12,7 +12,7 @@ using base::ByteWriter;
 using base::Error;
 using base::ErrorKind;
 
-enum class Tag : std::uint8_t { hello = 1, finished, alive, fatal, lease, shutdown };
+enum class Tag : std::uint8_t { hello = 1, finished, alive, fatal, bye, lease, shutdown };
 
 [[noreturn]] void refuse(const std::string& what) { throw Error("message not understood: " + what, ErrorKind::failed); }
 
@@ -85,6 +85,7 @@ struct Encoder {
   void operator()(const Fatal& m) {
     out.put(Tag::fatal).put(m.message).put(static_cast<std::uint8_t>(m.kind == base::ErrorKind::usage));
   }
+  void operator()(const Bye&) { out.put(Tag::bye); }
   void operator()(const Lease& m) {
     out.put(Tag::lease);
     put(out, m.item);
@@ -119,6 +120,7 @@ Message read_message(ByteReader& in) {
       m.kind = in.get<std::uint8_t>() ? base::ErrorKind::usage : base::ErrorKind::failed;
       return m;
     }
+    case Tag::bye: return Bye{};
     case Tag::lease: return Lease{get_item(in)};
     case Tag::shutdown: return Shutdown{};
   }

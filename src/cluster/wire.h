@@ -40,6 +40,8 @@ struct Fatal {
   std::string message;
   base::ErrorKind kind = base::ErrorKind::failed;
 };
+/// Last message of a leader, after Shutdown.
+struct Bye {};
 
 // Coordinator -> leader.
 
@@ -50,7 +52,7 @@ struct Lease {
 /// No more work: leave after the current step, whatever is unfinished.
 struct Shutdown {};
 
-using Message = std::variant<Hello, Finished, Alive, Fatal, Lease, Shutdown>;
+using Message = std::variant<Hello, Finished, Alive, Fatal, Bye, Lease, Shutdown>;
 
 std::vector<std::byte> encode(const Message& message);
 /// Throws Error on anything that `encode` did not write.

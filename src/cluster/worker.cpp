@@ -153,7 +153,10 @@ void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSetting
     backoff.busy();
     std::vector<std::byte> bytes = encode(order);
     group.broadcast(bytes);
-    if (leaving) return;
+    if (leaving) {
+      link.send(0, encode(Bye{}));
+      return;
+    }
     for (const WorkItem& item : order.items) judge.submit(item);
     finished.clear();
     judge.step(finished);

@@ -106,7 +106,10 @@ class MpiLink final : public Link {
   MpiLink(MPI_Comm comm, std::vector<int> peers) : comm_(comm), peers_(std::move(peers)) {}
 
   ~MpiLink() override {
-    // Let the last messages leave, but never wait for a peer that has died.
+    // Let the last messages leave, but never wait for a peer that has died. After MPI_Finalize they have left.
+    int finalised = 0;
+    MPI_Finalized(&finalised);
+    if (finalised) return;
     Backoff backoff;
     for (int tries = 0; tries < 2000; ++tries) {
       forget_sent();
@@ -269,6 +272,10 @@ void close_world(bool clean, int exit_code) {
   MPI_Finalized(&finalised);
   if (!initialised || finalised) return;
   if (clean) {
+    // MPI_Finalize spins until the last rank is there; ranks that have nothing to do may wait here for days.
+    MPI_Request request;
+    MPI_Ibarrier(MPI_COMM_WORLD, &request);
+    wait_politely(request);
     MPI_Finalize();
   } else {
     std::fflush(nullptr);

@@ -204,6 +204,7 @@ TEST_CASE("calls that do not end are left behind when the drain is over") {
   settings.stop_signals = [&] { return stop ? 1 : 0; };
   const RunOutcome outcome = coordinate(groups, 1, testing::plan_of(6, kVotes), make_item, *journal, settings);
   CHECK(outcome.ending == Ending::stopped);
+  CHECK(outcome.lost_groups == 0);
   CHECK(groups.seconds() >= 30);
   CHECK(groups.seconds() < 35);
 }
