@@ -20,9 +20,13 @@ void QueryTiles::cut(std::int32_t begin, std::int32_t tile_tokens) {
   }
 }
 
-void plan_causal(const AttentionPlan& plan, std::int32_t group, QueryTiles& tiles) {
+void plan_causal(const AttentionPlan& plan, std::int32_t group, std::int32_t wanted_tiles,
+                 QueryTiles& tiles) {
   tiles.clear();
-  const std::int32_t tile_tokens = std::max(1, kernels::kMaxAttentionRows / group);
+  std::int32_t query_tokens = 0;
+  for (const auto& sequence : plan.sequences) query_tokens += sequence.row_count;
+  const std::int32_t tile_tokens =
+      std::max(1, std::min(kernels::kMaxAttentionRows / group, query_tokens / std::max(1, wanted_tiles)));
   const auto sequence_count = static_cast<std::int32_t>(plan.sequences.size());
   std::size_t next_shared = 0;
   for (std::int32_t s = 0; s < sequence_count;) {

@@ -52,8 +52,9 @@ struct QueryTiles {
   void cut(std::int32_t begin, std::int32_t tile_tokens);
 };
 
-/// Tiles of causal attention. `group` = query heads of one kv head.
-void plan_causal(const AttentionPlan& plan, std::int32_t group, QueryTiles& tiles);
+/// Tiles of causal attention, at least `wanted_tiles` if there are as many tokens. `group` = query heads of
+/// one kv head.
+void plan_causal(const AttentionPlan& plan, std::int32_t group, std::int32_t wanted_tiles, QueryTiles& tiles);
 
 /// Heads of an attention operation and where its rows lie.
 struct AttentionShape {

@@ -217,7 +217,9 @@ class CpuBackend final : public Backend {
   void attention(Activation qkv, std::int32_t heads, std::int32_t kv_heads, std::int32_t head_dim,
                  const AttentionPlan& plan, const KvCache& cache, std::int32_t layer,
                  Activation out) override {
-    plan_causal(plan, heads / kv_heads, tiles_);
+    // Two tasks for each thread, so that none waits long for the last.
+    const std::int32_t wanted_tiles = (2 * pool_.threads() + kv_heads - 1) / kv_heads;
+    plan_causal(plan, heads / kv_heads, pool_.threads() == 1 ? 1 : wanted_tiles, tiles_);
     const AttentionShape shape{heads,
                                kv_heads,
                                head_dim,

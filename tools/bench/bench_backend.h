@@ -26,8 +26,11 @@ struct Matrix {
       state = state * 1664525u + 1013904223u;
       value = static_cast<std::uint16_t>(0x3C00u | (state >> 31 << 15) | (state >> 16 & 0x3FFu));
     }
-    view = {tensor::DType::bf16, {rows, columns}, reinterpret_cast<const std::byte*>(memory.data()),
-            memory.size() * 2, "bench"};
+    view = {tensor::DType::bf16,
+            {rows, columns},
+            reinterpret_cast<const std::byte*>(memory.data()),
+            memory.size() * 2,
+            "bench"};
   }
 };
 

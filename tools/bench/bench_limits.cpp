@@ -1,5 +1,5 @@
-// What this machine can do: sustained FMA rate in registers and read rate from memory, on all threads named. With
-// other work on the machine these move: run them in one go with what they are compared with.
+// What this machine can do: sustained FMA rate in registers and read rate from memory, on all threads named.
+// With other work on the machine these move: run them in one go with what they are compared with.
 #include <atomic>
 #include <thread>
 
@@ -13,7 +13,7 @@ using namespace assize;
 
 kernels::InstructionSet best_set() {
   return kernels::cpu_has(kernels::InstructionSet::avx512) ? kernels::InstructionSet::avx512
-                                                            : kernels::InstructionSet::avx2;
+                                                           : kernels::InstructionSet::avx2;
 }
 
 void fma_rate(benchmark::State& state) {
@@ -24,7 +24,8 @@ void fma_rate(benchmark::State& state) {
   state.counters["flops"] = benchmark::Counter(static_cast<double>(kernels::fma_operations(set, kRounds)),
                                                benchmark::Counter::kIsIterationInvariantRate);
 }
-BENCHMARK(fma_rate)->ArgName("bits")->Arg(256)->Arg(512)->ThreadRange(1, 2)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(fma_rate)->ArgName("bits")->Arg(256)->Arg(512)->ThreadRange(1, 2)->UseRealTime()->Unit(
+    benchmark::kMillisecond);
 
 /// Every thread reads memory of its own.
 void read_rate(benchmark::State& state) {
@@ -35,6 +36,7 @@ void read_rate(benchmark::State& state) {
   state.counters["bytes"] =
       benchmark::Counter(static_cast<double>(bytes), benchmark::Counter::kIsIterationInvariantRate);
 }
-BENCHMARK(read_rate)->ArgName("MiB")->Arg(1)->Arg(256)->Arg(1024)->ThreadRange(1, 2)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(read_rate)->ArgName("MiB")->Arg(1)->Arg(256)->Arg(1024)->ThreadRange(1, 2)->UseRealTime()->Unit(
+    benchmark::kMillisecond);
 
 }  // namespace

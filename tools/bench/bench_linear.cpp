@@ -1,5 +1,5 @@
-// Linear layers of SmolLM2-135M and Qwen2.5-0.5B at batch sizes from one row to a prefill chunk. The weights rotate
-// over at least 256 MiB, so that a small batch reads them from memory.
+// Linear layers of SmolLM2-135M and Qwen2.5-0.5B at batch sizes from one row to a prefill chunk. The weights
+// rotate over at least 256 MiB, so that a small batch reads them from memory.
 #include "bench_backend.h"
 
 namespace {
@@ -28,14 +28,21 @@ void linear(benchmark::State& state) {
   const double products = static_cast<double>(rows) * n * k;
   using benchmark::Counter;
   state.counters["flops"] = Counter(2 * products, Counter::kIsIterationInvariantRate);
-  state.counters["weight_bytes"] = Counter(static_cast<double>(weights[0]->bytes), Counter::kIsIterationInvariantRate);
+  state.counters["weight_bytes"] =
+      Counter(static_cast<double>(weights[0]->bytes), Counter::kIsIterationInvariantRate);
 }
 
 void shapes(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"rows", "out", "in", "threads"})->UseRealTime()->Unit(benchmark::kMicrosecond);
   for (const int threads : {1, 2})
-    for (const auto& [n, k] : {std::pair{960, 576}, {576, 576}, {3072, 576}, {576, 1536}, {49152, 576},
-                               {1152, 896}, {9728, 896}, {896, 4864}})
+    for (const auto& [n, k] : {std::pair{960, 576},
+                               {576, 576},
+                               {3072, 576},
+                               {576, 1536},
+                               {49152, 576},
+                               {1152, 896},
+                               {9728, 896},
+                               {896, 4864}})
       for (const int rows : {1, 4, 8, 16, 32, 64, 256}) bench->Args({rows, n, k, threads});
 }
 
