@@ -41,7 +41,8 @@ std::vector<Line> read_lines(const std::filesystem::path& file, const text::Toke
     const auto where = fmt::format("{}:{}", file.string(), number);
     const json parsed = json::parse(line, nullptr, false);
     if (!parsed.is_object() || !parsed.contains("prompt") || !parsed["prompt"].is_string()) {
-      throw base::Error(where + R"(: not an object with a text "prompt"; write {"prompt": "…", "images": ["…"]})");
+      throw base::Error(where +
+                        R"(: not an object with a text "prompt"; write {"prompt": "…", "images": ["…"]})");
     }
     Line made;
     made.ids = tokenizer.encode(parsed["prompt"].get<std::string>(), text::SpecialTokens::parse);
@@ -50,7 +51,8 @@ std::vector<Line> read_lines(const std::filesystem::path& file, const text::Toke
       made.ids.insert(made.ids.begin(), before.begin(), before.end());
     }
     const json images = parsed.value("images", json::array());
-    const bool paths = images.is_array() && std::all_of(images.begin(), images.end(), [](const json& i) { return i.is_string(); });
+    const bool paths = images.is_array() &&
+                       std::all_of(images.begin(), images.end(), [](const json& i) { return i.is_string(); });
     if (!paths) throw base::Error(where + R"(: "images" is not a list of paths)");
     for (const json& image : images) made.images.push_back(file.parent_path() / image.get<std::string>());
     lines.push_back(std::move(made));
@@ -79,35 +81,46 @@ model::ModelLimits limits_for(const std::vector<Line>& lines, const model::Model
   longest = std::min<std::int64_t>(longest, config.max_positions);
   const std::int64_t sequences = std::clamp<std::int64_t>(static_cast<std::int64_t>(lines.size()), 1, kSlots);
   const std::int64_t one = longest / backend::kBlockTokens + 2;
-  const auto affordable = static_cast<std::int64_t>(kKvBytes / static_cast<double>(model::kv_block_bytes(config, 1)));
+  const auto affordable =
+      static_cast<std::int64_t>(kKvBytes / static_cast<double>(model::kv_block_bytes(config, 1)));
   limits.sample_rows = kSlots;
   limits.kv_blocks = static_cast<std::int32_t>(std::max(one, std::min(one * sequences, affordable)));
   limits.image_patches = static_cast<std::int32_t>(patches);
-  limits.embedding_rows = static_cast<std::int32_t>(most_picture_tokens * std::min<std::int64_t>(sequences, 4));
+  limits.embedding_rows =
+      static_cast<std::int32_t>(most_picture_tokens * std::min<std::int64_t>(sequences, 4));
   return limits;
 }
 
 const char* name_of(engine::FinishReason reason) {
   switch (reason) {
-    case engine::FinishReason::stop: return "stop";
-    case engine::FinishReason::length: return "length";
-    case engine::FinishReason::too_long: return "too_long";
-    case engine::FinishReason::bad_numbers: return "bad_numbers";
-    case engine::FinishReason::error: break;
+    case engine::FinishReason::stop:
+      return "stop";
+    case engine::FinishReason::length:
+      return "length";
+    case engine::FinishReason::too_long:
+      return "too_long";
+    case engine::FinishReason::bad_numbers:
+      return "bad_numbers";
+    case engine::FinishReason::error:
+      break;
   }
   return "error";
 }
 
-json to_json(const engine::Generation& generation, const std::vector<std::int32_t>& prompt_ids, const json& grids) {
+json to_json(const engine::Generation& generation, const std::vector<std::int32_t>& prompt_ids,
+             const json& grids) {
   json steps = json::array();
   for (const auto& step : generation.top_logprobs) {
     json pairs = json::array();
     for (const auto& top : step) pairs.push_back({top.id, top.logprob});
     steps.push_back(std::move(pairs));
   }
-  json line = {{"prompt_ids", prompt_ids}, {"image_grid", grids},
-               {"ids", generation.ids},    {"text", generation.text},
-               {"finish", name_of(generation.finish)}, {"top_logprobs", std::move(steps)}};
+  json line = {{"prompt_ids", prompt_ids},
+               {"image_grid", grids},
+               {"ids", generation.ids},
+               {"text", generation.text},
+               {"finish", name_of(generation.finish)},
+               {"top_logprobs", std::move(steps)}};
   if (!generation.error.empty()) line["error"] = generation.error;
   return line;
 }
@@ -117,7 +130,12 @@ class Generator {
  public:
   Generator(const GenerateOptions& options, const std::vector<Line>& lines, const model::ModelConfig& config,
             const media::ImagePreprocessing& preprocessing, engine::Engine& engine, std::ostream& out)
-      : options_(options), lines_(lines), config_(config), preprocessing_(preprocessing), engine_(engine), out_(out) {}
+      : options_(options),
+        lines_(lines),
+        config_(config),
+        preprocessing_(preprocessing),
+        engine_(engine),
+        out_(out) {}
 
   int run() {
     std::vector<engine::Generation> finished;
@@ -143,7 +161,8 @@ class Generator {
         grids.push_back({picture->grid_t, picture->grid_h, picture->grid_w});
         pictures.push_back(std::move(picture));
       }
-      call.input = std::make_shared<model::ModelInput>(engine::build_input(config_, lines_[index].ids, pictures));
+      call.input =
+          std::make_shared<model::ModelInput>(engine::build_input(config_, lines_[index].ids, pictures));
       started_[index] = {call.input->ids, std::move(grids)};
     } catch (const base::Error& error) {
       engine::Generation generation;
@@ -175,7 +194,8 @@ class Generator {
   }
 
   void write() {
-    for (auto it = done_.begin(); it != done_.end() && it->first == written_; it = done_.erase(it), ++written_) {
+    for (auto it = done_.begin(); it != done_.end() && it->first == written_;
+         it = done_.erase(it), ++written_) {
       out_ << it->second.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
     }
     out_.flush();
@@ -206,13 +226,15 @@ int generate(const GenerateOptions& options, std::ostream& out) {
   const model::ModelConfig config = model::read_config(options.judge_folder);
   const text::Tokenizer tokenizer = text::Tokenizer::load(folder / "tokenizer.json");
   const std::vector<Line> lines = read_lines(options.prompts_file, tokenizer);
-  const bool pictures = std::any_of(lines.begin(), lines.end(), [](const Line& line) { return !line.images.empty(); });
+  const bool pictures =
+      std::any_of(lines.begin(), lines.end(), [](const Line& line) { return !line.images.empty(); });
   media::ImagePreprocessing preprocessing;
   if (pictures && config.vision.depth > 0) preprocessing = media::read_preprocessing(folder);
 
   const auto group = comm::make_alone();
   const auto backend = backend::make_cpu_backend(*group, {options.threads, options.instruction_set});
-  const model::ModelLimits limits = limits_for(lines, config, preprocessing, std::max(0, options.max_new_tokens));
+  const model::ModelLimits limits =
+      limits_for(lines, config, preprocessing, std::max(0, options.max_new_tokens));
   const auto model = model::load_model(options.judge_folder, config, limits, *backend);
   engine::EngineSettings settings;
   settings.step_rows = limits.step_rows;

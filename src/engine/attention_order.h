@@ -25,8 +25,8 @@ class PrefixGrouper {
   static std::int32_t shared_tokens(const AttentionWork& a, const AttentionWork& b);
   /// Whether `a` stands before `b` so that sequences with common blocks are neighbours.
   static bool before(const AttentionWork& a, const AttentionWork& b);
-  /// Disjoint groups of neighbours in `works`, sorted by `before`, appended to `shared`: maximises the sum over
-  /// groups of (sequences - 1) * shared tokens.
+  /// Disjoint groups of neighbours in `works`, sorted by `before`, appended to `shared`: maximises the sum
+  /// over groups of (sequences - 1) * shared tokens.
   void group(std::span<const AttentionWork> works, std::vector<backend::SharedPrefix>& shared);
 
  private:

@@ -8,7 +8,7 @@ namespace assize::engine {
 
 namespace {
 
-constexpr std::size_t kMaxWatchIds = 16;       // backend::SampleRow
+constexpr std::size_t kMaxWatchIds = 16;  // backend::SampleRow
 constexpr std::int32_t kMaxTopLogprobs = 32;
 
 std::string check_media(const model::ModelInput& input, const EngineSettings& settings) {
@@ -25,9 +25,10 @@ std::string check_media(const model::ModelInput& input, const EngineSettings& se
                          span.tokens);
     }
     if (span.image->rows() > settings.image_patches || span.tokens > settings.embedding_rows) {
-      return fmt::format("picture {} has {} patches and {} tokens, the limits are {} and {}: lower max_pixels or "
-                         "raise the limits", i + 1, span.image->rows(), span.tokens, settings.image_patches,
-                         settings.embedding_rows);
+      return fmt::format(
+          "picture {} has {} patches and {} tokens, the limits are {} and {}: lower max_pixels or "
+          "raise the limits",
+          i + 1, span.image->rows(), span.tokens, settings.image_patches, settings.embedding_rows);
     }
     free_from = span.begin_token + span.tokens;
   }

@@ -6,7 +6,8 @@
 namespace assize::engine {
 
 EncoderCache::Entry* EncoderCache::find(const Key& key) {
-  const auto it = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
+  const auto it =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
   return it == entries_.end() ? nullptr : &*it;
 }
 
@@ -24,7 +25,8 @@ void EncoderCache::remove_user(const Key& key) {
 }
 
 std::int32_t EncoderCache::first_row(const Key& key) const {
-  const auto it = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
+  const auto it =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
   if (it == entries_.end() || it->first_row < 0) throw std::logic_error("picture read before it is encoded");
   return it->first_row;
 }

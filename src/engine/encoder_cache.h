@@ -30,8 +30,8 @@ class EncoderCache {
   void add_user(const Key& key);
   void remove_user(const Key& key);
 
-  /// First embedding row of the picture (one with users), which is kept for step `step`; when it is not in the cache its
-  /// encoding is appended to `to_encode`. -1 when there is no room in this step.
+  /// First embedding row of the picture (one with users), which is kept for step `step`; when it is not in
+  /// the cache its encoding is appended to `to_encode`. -1 when there is no room in this step.
   std::int32_t request(const Key& key, const model::MediaSpan& span, std::uint64_t step,
                        std::vector<PictureToEncode>& to_encode);
 
@@ -44,7 +44,7 @@ class EncoderCache {
     std::int32_t users = 0;
     std::int32_t first_row = -1;  ///< -1: not encoded
     std::int32_t rows = 0;
-    std::uint64_t step = 0;       ///< last step that reads it
+    std::uint64_t step = 0;  ///< last step that reads it
   };
   Entry* find(const Key& key);
   std::int32_t find_gap(std::int32_t rows) const;

@@ -17,8 +17,10 @@ namespace {
 
 void check_settings(const EngineSettings& settings) {
   if (settings.step_rows < 1 || settings.slots < 1 || settings.kv_blocks < 1) {
-    throw base::Error(fmt::format("engine limits of {} rows, {} slots and {} KV blocks leave no room for a token: "
-                                  "give each at least 1", settings.step_rows, settings.slots, settings.kv_blocks));
+    throw base::Error(
+        fmt::format("engine limits of {} rows, {} slots and {} KV blocks leave no room for a token: "
+                    "give each at least 1",
+                    settings.step_rows, settings.slots, settings.kv_blocks));
   }
 }
 
@@ -30,12 +32,13 @@ bool equal_prompts(const Call& a, const Call& b) {
   return first_difference(*a.input, *b.input, 0, end) == end;
 }
 
-/// Moves calls that repeat the prompt of an earlier one to the end: without forks a repeated prompt shares what
-/// different prompts have in common, which the tree must have seen by then.
+/// Moves calls that repeat the prompt of an earlier one to the end: without forks a repeated prompt shares
+/// what different prompts have in common, which the tree must have seen by then.
 void repeats_last(std::vector<Call>& calls) {
   std::vector<Call> first, repeats;
   for (Call& call : calls) {
-    const bool repeated = std::any_of(first.begin(), first.end(), [&](const Call& c) { return equal_prompts(c, call); });
+    const bool repeated =
+        std::any_of(first.begin(), first.end(), [&](const Call& c) { return equal_prompts(c, call); });
     (repeated ? repeats : first).push_back(std::move(call));
   }
   calls = std::move(first);
@@ -87,9 +90,8 @@ class BatchingEngine : public Engine {
  private:
   void submit_one(Call call) {
     const std::uint64_t id = call.id;
-    const bool known = sequences_.count(id) > 0 || std::any_of(refused_.begin(), refused_.end(), [&](const auto& g) {
-                         return g.id == id;
-                       });
+    const bool known = sequences_.count(id) > 0 || std::any_of(refused_.begin(), refused_.end(),
+                                                               [&](const auto& g) { return g.id == id; });
     if (known) throw std::logic_error(fmt::format("call id {} is in use", id));
     Generation generation;
     generation.id = id;
@@ -102,11 +104,13 @@ class BatchingEngine : public Engine {
     generation.prompt_tokens = static_cast<std::int32_t>(call.input->ids.size());
     counters_.prompt_tokens_asked += generation.prompt_tokens;
     counters_.images_asked += call.input->media.size();
-    if (generation.prompt_tokens >= model_.config().max_positions || !scheduler_.fits(generation.prompt_tokens)) {
+    if (generation.prompt_tokens >= model_.config().max_positions ||
+        !scheduler_.fits(generation.prompt_tokens)) {
       generation.finish = FinishReason::too_long;
-      generation.error = fmt::format("the prompt has {} tokens; the model's context is {}, the KV cache holds {}",
-                                     generation.prompt_tokens, model_.config().max_positions,
-                                     std::int64_t{settings_.kv_blocks} * backend::kBlockTokens);
+      generation.error =
+          fmt::format("the prompt has {} tokens; the model's context is {}, the KV cache holds {}",
+                      generation.prompt_tokens, model_.config().max_positions,
+                      std::int64_t{settings_.kv_blocks} * backend::kBlockTokens);
       refused_.push_back(std::move(generation));
       return;
     }
@@ -125,7 +129,8 @@ class BatchingEngine : public Engine {
 
   /// Executes work_ on the model.
   void run() {
-    for (const PictureToEncode& picture : work_.pictures) model_.encode_image(*picture.image, picture.embedding_row);
+    for (const PictureToEncode& picture : work_.pictures)
+      model_.encode_image(*picture.image, picture.embedding_row);
     for (const BlockCopy& copy : work_.copies) model_.copy_block(copy.from, copy.to, copy.tokens);
     model_.forward(work_.plan, std::span(results_).first(work_.plan.samples.size()));
   }
@@ -135,8 +140,8 @@ class BatchingEngine : public Engine {
     for (std::size_t i = 0; i < work_.sampled.size(); ++i) {
       Sequence& sequence = *work_.sampled[i];
       if (!results_[i].ok) {
-        sequence.generation.error = fmt::format("the logits of token {} hold a NaN or an infinity",
-                                                sequence.generated());
+        sequence.generation.error =
+            fmt::format("the logits of token {} hold a NaN or an infinity", sequence.generated());
         finish(sequence, FinishReason::bad_numbers, finished);
       } else if (const auto reason = append(sequence, results_[i])) {
         finish(sequence, *reason, finished);

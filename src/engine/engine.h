@@ -51,21 +51,22 @@ struct Generation {
   std::vector<float> watch_logprobs;
   std::vector<std::vector<backend::TokenLogprob>> top_logprobs;
   std::int32_t prompt_tokens = 0;
-  std::int32_t prefilled_tokens = 0;  ///< prompt tokens computed for this call (1 when all were shared: the last
-                                      ///< one is every call's own); more than prompt_tokens after evictions
+  /// Prompt tokens computed for this call: 1 when all were shared (the last one is every call's own), more
+  /// than prompt_tokens after evictions.
+  std::int32_t prefilled_tokens = 0;
 };
 
 /// Limits and switches. None of them changes a single bit of a Generation.
 struct EngineSettings {
-  std::int32_t step_rows = 512;  ///< rows of one step (chunked prefill and decode mixed)
-  std::int32_t slots = 64;       ///< sequences decoding at the same time
+  std::int32_t step_rows = 512;     ///< rows of one step (chunked prefill and decode mixed)
+  std::int32_t slots = 64;          ///< sequences decoding at the same time
   std::int32_t kv_blocks = 0;       ///< as in model::ModelLimits
   std::int32_t image_patches = 0;   ///< as in model::ModelLimits
   std::int32_t embedding_rows = 0;  ///< as in model::ModelLimits
-  bool prefix_sharing = true;     ///< different prompts share what they have in common
-  bool fork = true;               ///< calls with equal prompts share them
-  bool grouped_attention = true;  ///< the backend is told which sequences read the same blocks
-  bool encoder_cache = true;      ///< a picture is encoded once for all calls that show it, else for each
+  bool prefix_sharing = true;       ///< different prompts share what they have in common
+  bool fork = true;                 ///< calls with equal prompts share them
+  bool grouped_attention = true;    ///< the backend is told which sequences read the same blocks
+  bool encoder_cache = true;        ///< a picture is encoded once for all calls that show it, else for each
 };
 
 /// Counters since the start.
@@ -85,7 +86,8 @@ struct EngineCounters {
 class Engine {
  public:
   virtual ~Engine() = default;
-  /// Takes calls in. What is wrong with a call becomes its Generation; only an id in use throws (logic_error).
+  /// Takes calls in. What is wrong with a call becomes its Generation; only an id in use throws
+  /// (logic_error).
   virtual void submit(std::vector<Call> calls) = 0;
   /// Forgets a call that has not finished; no Generation comes of it.
   virtual void cancel(std::uint64_t id) = 0;

@@ -3,7 +3,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "backend/backend.h"
+
 namespace assize::engine {
+
+/// KV blocks that hold this many tokens.
+inline std::int32_t blocks_for(std::int64_t tokens) {
+  return static_cast<std::int32_t>((tokens + backend::kBlockTokens - 1) / backend::kBlockTokens);
+}
 
 /// Which blocks of the paged KV cache (backend::kBlockTokens tokens each) are in use, by reference counts.
 /// Bookkeeping only; the contents belong to the model.
@@ -23,7 +30,6 @@ class KvBlocks {
   std::int32_t in_use() const { return total() - free(); }
   /// Most blocks in use at one time so far.
   std::int32_t high_water() const { return high_water_; }
-  std::int32_t references(std::int32_t block) const { return references_[block]; }
 
  private:
   std::vector<std::int32_t> references_;  ///< [blocks]

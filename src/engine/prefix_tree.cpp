@@ -8,12 +8,6 @@ namespace assize::engine {
 
 using backend::kBlockTokens;
 
-namespace {
-
-std::int32_t blocks_for(std::int32_t tokens) { return (tokens + kBlockTokens - 1) / kBlockTokens; }
-
-}  // namespace
-
 std::int32_t first_difference(const model::ModelInput& a, const model::ModelInput& b, std::int32_t from,
                               std::int32_t limit) {
   if (&a == &b) return limit;

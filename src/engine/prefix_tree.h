@@ -32,12 +32,12 @@ struct PrefixNode {
   bool uses_parent_tail = false;     ///< this node is who continues behind the parent's end
   std::uint64_t planned_step = 0;    ///< last step that computes tokens of it
 
-  std::int32_t members = 0;       ///< unfinished calls that run through it
-  std::int32_t admitted = 0;      ///< of these, the ones being computed
-  std::int32_t ending = 0;        ///< of the members, the ones whose prompt (but for its last token) ends here
-  std::vector<Sequence*> queue;   ///< calls that end here and wait for admission, in order of submission
-  std::int32_t waiting = 0;       ///< calls waiting here and below
-  std::uint64_t counted = 0;      ///< scratch mark of the admission arithmetic
+  std::int32_t members = 0;      ///< unfinished calls that run through it
+  std::int32_t admitted = 0;     ///< of these, the ones being computed
+  std::int32_t ending = 0;       ///< of the members, the ones whose prompt (but for its last token) ends here
+  std::vector<Sequence*> queue;  ///< calls that end here and wait for admission, in order of submission
+  std::int32_t waiting = 0;      ///< calls waiting here and below
+  std::uint64_t counted = 0;     ///< scratch mark of the admission arithmetic
 
   bool complete() const { return computed == end - begin; }
 };
@@ -49,8 +49,8 @@ struct Sharing {
 };
 
 /// First token in [from, limit) at which two prompts differ in id, position or medium; `limit` if none. The
-/// prompts must agree before `from`. Media are compared by content key and place, tokens one by one: a hash of
-/// tokens is never taken for identity.
+/// prompts must agree before `from`. Media are compared by content key and place, tokens one by one: a hash
+/// of tokens is never taken for identity.
 std::int32_t first_difference(const model::ModelInput& a, const model::ModelInput& b, std::int32_t from,
                               std::int32_t limit);
 
@@ -75,7 +75,8 @@ class PrefixTree {
   /// Blocks that computing the rest of the node takes at most.
   static std::int32_t missing_blocks(const PrefixNode& node);
 
-  /// Writes the blocks of tokens [0, tokens) on the path to `node` to table[0 ...]. table must be large enough.
+  /// Writes the blocks of tokens [0, tokens) on the path to `node` to table[0 ...]. table must be large
+  /// enough.
   static void write_table(const PrefixNode& node, std::int32_t tokens, std::vector<std::int32_t>& table);
 
   /// Forgets the KV of one node that no admitted call and no computed child needs, the one needed last.

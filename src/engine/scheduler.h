@@ -20,28 +20,28 @@ struct StepWork {
   std::vector<Sequence*> sampled;  ///< whose next token plan.samples[i] is
 };
 
-/// Decides what is computed in each step. Host bookkeeping without a device: what it does depends on the calls
-/// and their order only.
+/// Decides what is computed in each step. Host bookkeeping without a device: what it does depends on the
+/// calls and their order only.
 ///
 /// Calls are admitted in the order of the prefix tree (depth first, children in order of arrival), so that
 /// calls with common prefixes run together, while their prompts and expected outputs fit the KV cache. A step
 /// holds one row for each generating call, then chunks of prompts. A prefix that one call computes, others
 /// wait for. When blocks run out, prefixes nobody computes on go first, then the latest admitted call starts
-/// again from its fork. A call that is alone and still finds no block runs once more with the cache to itself,
-/// so that only its own length decides whether it fits.
+/// again from its fork. A call that is alone and still finds no block runs once more with the cache to
+/// itself, so that only its own length decides whether it fits.
 class Scheduler {
  public:
   /// `max_positions`: most tokens of a sequence; `vocab_size`: ids of the model.
   Scheduler(const EngineSettings& settings, std::int32_t max_positions, std::int32_t vocab_size);
 
-  /// Takes a call in. Its prompt must not be empty and must fit (see `fits`). `sequence` must stay where it is
-  /// until it is removed.
+  /// Takes a call in. Its prompt must not be empty and must fit (see `fits`). `sequence` must stay where it
+  /// is until it is removed.
   void add(Sequence& sequence);
   /// Takes out a call in any state and frees what it holds.
   void remove(Sequence& sequence);
 
-  /// Plans the next step into `work` (emptied first). Returns false when there is nothing to compute. Calls that
-  /// can never fit turn `failed` and are appended to `failed`; they have not been removed.
+  /// Plans the next step into `work` (emptied first). Returns false when there is nothing to compute. Calls
+  /// that can never fit turn `failed` and are appended to `failed`; they have not been removed.
   bool plan(StepWork& work, std::vector<Sequence*>& failed);
   /// Learns from a finished generation how long outputs are.
   void observe_length(std::int32_t generated_tokens);
@@ -71,7 +71,8 @@ class Scheduler {
   void plan_generating(StepWork& work, std::vector<Sequence*>& failed);
   void plan_prefill(StepWork& work);
   void plan_prompt(Sequence& sequence, StepWork& work);
-  std::int32_t extend(Sequence& sequence, PrefixNode& node, std::int32_t at, std::int32_t room, StepWork& work);
+  std::int32_t extend(Sequence& sequence, PrefixNode& node, std::int32_t at, std::int32_t room,
+                      StepWork& work);
   bool start_generating(Sequence& sequence, StepWork& work);
   static void write_shared_table(Sequence& sequence, const PrefixNode& node, std::int32_t tokens);
   std::int32_t limit_by_pictures(Sequence& sequence, std::int32_t begin, std::int32_t end, StepWork& work);
@@ -101,10 +102,9 @@ class Scheduler {
   Sequence* alone_ = nullptr;        ///< has the cache to itself
   std::vector<Piece> pieces_;        ///< of the step being planned
   std::vector<AttentionWork> works_;
-  std::vector<PrefixNode*> path_;    ///< scratch: root first
-  std::int32_t rows_ = 0;            ///< of the step being planned
+  std::vector<PrefixNode*> path_;  ///< scratch: root first
+  std::int32_t rows_ = 0;          ///< of the step being planned
   std::uint64_t step_ = 0;
-  std::uint64_t admissions_ = 0;
   std::uint64_t marks_ = 0;
   std::uint64_t evictions_ = 0;
   std::uint64_t computed_prompt_tokens_ = 0;

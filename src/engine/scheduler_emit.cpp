@@ -1,3 +1,4 @@
+// From the pieces of a step to the plan that the model takes.
 #include <algorithm>
 
 #include "engine/scheduler.h"
@@ -67,8 +68,8 @@ void Scheduler::emit_row(const Sequence& sequence, std::int32_t token, StepWork&
   plan.ids.push_back(token < prompt ? input.ids[token] : sequence.generation.ids[token - prompt]);
   plan.slots.push_back(sequence.table[token / kBlockTokens] * kBlockTokens + token % kBlockTokens);
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    plan.positions[axis * rows_ + row] = token < prompt ? input.positions[axis * prompt + token]
-                                                        : input.next_position + (token - prompt);
+    plan.positions[axis * rows_ + row] =
+        token < prompt ? input.positions[axis * prompt + token] : input.next_position + (token - prompt);
   }
 }
 

@@ -12,7 +12,7 @@ constexpr std::size_t kTextBytesPerToken = 8;  // room made in advance; longer t
 }  // namespace
 
 void Sequence::reserve(std::int32_t vocab_size, std::int32_t max_tokens) {
-  table.reserve((max_tokens + backend::kBlockTokens - 1) / backend::kBlockTokens);
+  table.reserve(blocks_for(max_tokens));
   const auto new_tokens = static_cast<std::size_t>(std::max(0, max_tokens - prompt_tokens()));
   generation.ids.reserve(new_tokens);
   generation.text.reserve(new_tokens * kTextBytesPerToken);

@@ -19,25 +19,25 @@ enum class SequenceState : std::uint8_t {
 };
 
 /// A call inside the engine. Token p of it is the prompt's for p < prompt_tokens(), else the generated token
-/// p - prompt_tokens(). The row of the last prompt token is the first that is sampled and is computed by every
-/// call itself; what is before it is shared through the prefix tree.
+/// p - prompt_tokens(). The row of the last prompt token is the first that is sampled and is computed by
+/// every call itself; what is before it is shared through the prefix tree.
 struct Sequence {
   Call call;
   std::uint64_t order = 0;  ///< number of the submission
   SequenceState state = SequenceState::waiting;
-  PrefixNode* leaf = nullptr;      ///< where the shared part of its prompt ends
-  std::uint64_t admission = 0;     ///< number of the admission, later is larger
-  std::vector<std::int32_t> table; ///< KV blocks of its tokens so far, shared ones first
-  std::int32_t shared_blocks = 0;  ///< entries of `table` that belong to the prefix tree
-  bool uses_leaf_tail = false;     ///< goes on in place behind the leaf's end
-  bool images_counted = false;     ///< counted as a future user of its pictures
+  PrefixNode* leaf = nullptr;       ///< where the shared part of its prompt ends
+  std::vector<std::int32_t> table;  ///< KV blocks of its tokens so far, shared ones first
+  std::int32_t shared_blocks = 0;   ///< entries of `table` that belong to the prefix tree
+  bool uses_leaf_tail = false;      ///< goes on in place behind the leaf's end
+  bool images_counted = false;      ///< counted as a future user of its pictures
 
-  Generation generation;                 ///< what has been generated so far
+  Generation generation;                        ///< what has been generated so far
   std::optional<text::Detokenizer> characters;  ///< of generation.text; made by the engine at the first token
-  std::vector<std::int32_t> seen_ids;    ///< distinct ids so far, for the repetition penalty only
-  std::vector<std::uint8_t> seen;        ///< [vocab] 1 for ids in seen_ids
+  std::vector<std::int32_t> seen_ids;           ///< distinct ids so far, for the repetition penalty only
+  std::vector<std::uint8_t> seen;               ///< [vocab] 1 for ids in seen_ids
 
-  /// Makes room for all that it may generate, so that its steps allocate nothing. `vocab_size` is the model's.
+  /// Makes room for all that it may generate, so that its steps allocate nothing. `vocab_size` is the
+  /// model's.
   void reserve(std::int32_t vocab_size, std::int32_t max_tokens);
   /// Forgets what has been generated.
   void restart();

@@ -4,7 +4,8 @@
 
 namespace assize::engine {
 
-std::size_t end_at_stop(const std::string& text, std::size_t old_size, const std::vector<std::string>& stops) {
+std::size_t end_at_stop(const std::string& text, std::size_t old_size,
+                        const std::vector<std::string>& stops) {
   std::size_t end = std::string::npos;
   for (const std::string& stop : stops) {
     const std::size_t from = old_size + 1 > stop.size() ? old_size + 1 - stop.size() : 0;

@@ -1,9 +1,8 @@
-#include "app/generate.h"
-
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "app/generate.h"
 #include "base/error.h"
 #include "support/catch.h"
 #include "support/tiny_models.h"
@@ -42,7 +41,8 @@ struct Setup {
 TEST_CASE("each prompt gives a line in the order of the file") {
   Setup setup(support::TinyKind::llama);
   std::string lines;
-  for (int i = 0; i < 200; ++i) lines += json{{"prompt", std::string(1 + i % 7, 'a') + std::to_string(i)}}.dump() + "\n\n";
+  for (int i = 0; i < 200; ++i)
+    lines += json{{"prompt", std::string(1 + i % 7, 'a') + std::to_string(i)}}.dump() + "\n\n";
   setup.prompts(lines);
   setup.options.max_new_tokens = 2;
   setup.options.logprobs = 3;
@@ -68,9 +68,9 @@ TEST_CASE("a prompt that fails says why and the others go on") {
   Setup setup(support::TinyKind::qwen2_5_vl);
   std::ofstream(setup.folder.path() / "broken.png") << "not a picture";
   const std::string with_picture = "a<|vision_start|><|image_pad|><|vision_end|>b";
-  setup.prompts(json{{"prompt", "one"}}.dump() + "\n" +                                               //
-                json{{"prompt", with_picture}, {"images", {"broken.png"}}}.dump() + "\n" +            //
-                json{{"prompt", with_picture}}.dump() + "\n" + json{{"prompt", ""}}.dump() + "\n" +   //
+  setup.prompts(json{{"prompt", "one"}}.dump() + "\n" +                                              //
+                json{{"prompt", with_picture}, {"images", {"broken.png"}}}.dump() + "\n" +           //
+                json{{"prompt", with_picture}}.dump() + "\n" + json{{"prompt", ""}}.dump() + "\n" +  //
                 json{{"prompt", "one"}}.dump() + "\n");
   const auto out = setup.run();
   REQUIRE(setup.code == 1);
@@ -98,7 +98,8 @@ TEST_CASE("sampling depends on seed and line") {
 TEST_CASE("a broken line is named before the judge is loaded") {
   Setup setup(support::TinyKind::llama);
   std::filesystem::remove(setup.folder.path() / "judge" / "model.safetensors");
-  for (const char* line : {"{\"prompt\": 3}", "[1]", "{\"prompt\": \"a\"", "{\"prompt\": \"a\", \"images\": \"b\"}"}) {
+  for (const char* line :
+       {"{\"prompt\": 3}", "[1]", "{\"prompt\": \"a\"", "{\"prompt\": \"a\", \"images\": \"b\"}"}) {
     setup.prompts("{\"prompt\": \"a\"}\n" + std::string(line) + "\n");
     std::string message;
     try {

@@ -22,12 +22,14 @@ struct AllocationCounter {
 
 /// What the fake knows of one token: a cell of its KV cache, or a step of the reference chain.
 struct Cell {
-  std::int32_t index = -1;   ///< which token of its sequence
-  std::uint64_t input = 0;   ///< id or embedding, and position
-  std::uint64_t state = 0;   ///< chain over the inputs up to here: what deeper layers would hold
+  std::int32_t index = -1;  ///< which token of its sequence
+  std::uint64_t input = 0;  ///< id or embedding, and position
+  std::uint64_t state = 0;  ///< chain over the inputs up to here: what deeper layers would hold
 };
 
-inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) { return base::noise_bits(a, 0x5EED, 1) ^ (b * 0x9E3779B97F4A7C15ull + (b >> 7)); }
+inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  return base::noise_bits(a, 0x5EED, 1) ^ (b * 0x9E3779B97F4A7C15ull + (b >> 7));
+}
 
 inline Cell next_cell(std::uint64_t& chain, std::int32_t index, std::uint64_t input) {
   chain = mix(chain, input);
@@ -55,11 +57,13 @@ inline void choose(std::uint64_t summary, const backend::SampleRow& row, backend
   // Mostly letters of two words that hold stop strings, some bytes of longer characters, rarely the end.
   static const std::string letters = "abcdab</>\xC3\xA9\xE2\x82\xAC\xFF";
   const std::uint64_t pick = h % 64;
-  out.id = pick == 0 ? int{support::tiny_im_end} : int{static_cast<std::uint8_t>(letters[(h >> 8) % letters.size()])};
+  out.id = pick == 0 ? int{support::tiny_im_end}
+                     : int{static_cast<std::uint8_t>(letters[(h >> 8) % letters.size()])};
   out.logprob = -static_cast<float>((h >> 20) % 1000) / 256.0f;
   out.ok = (summary >> 11) % 997 != 0;
   out.watch_logprobs.clear();
-  for (const std::int32_t id : row.watch_ids) out.watch_logprobs.push_back(-static_cast<float>(mix(summary, id) % 100));
+  for (const std::int32_t id : row.watch_ids)
+    out.watch_logprobs.push_back(-static_cast<float>(mix(summary, id) % 100));
   out.top_logprobs.clear();
   for (int k = 0; k < row.top_logprobs; ++k) {
     out.top_logprobs.push_back({static_cast<std::int32_t>(mix(summary, k) % 512), -static_cast<float>(k)});
@@ -70,8 +74,11 @@ inline void choose(std::uint64_t summary, const backend::SampleRow& row, backend
 /// tables. Checks each plan against the contract of model::StepPlan.
 class FakeModel : public model::Model {
  public:
-  FakeModel(std::int32_t blocks, std::int32_t step_rows, std::int32_t embedding_rows, std::int32_t max_positions)
-      : step_rows_(step_rows), cells_(std::size_t(blocks) * backend::kBlockTokens), embeddings_(embedding_rows) {
+  FakeModel(std::int32_t blocks, std::int32_t step_rows, std::int32_t embedding_rows,
+            std::int32_t max_positions)
+      : step_rows_(step_rows),
+        cells_(std::size_t(blocks) * backend::kBlockTokens),
+        embeddings_(embedding_rows) {
     config_.vocab_size = 512;
     config_.max_positions = max_positions;
     config_.architecture = model::Architecture::qwen2_5_vl;
@@ -86,8 +93,10 @@ class FakeModel : public model::Model {
   std::size_t kv_bytes() const override { return 0; }
 
   void encode_image(const media::ImagePatches& image, std::int32_t embedding_row) override {
-    check(embedding_row >= 0 && embedding_row + image.tokens() <= std::int64_t(embeddings_.size()), "embedding rows");
-    for (std::int32_t i = 0; i < image.tokens(); ++i) embeddings_[embedding_row + i] = embedding_value(image, i);
+    check(embedding_row >= 0 && embedding_row + image.tokens() <= std::int64_t(embeddings_.size()),
+          "embedding rows");
+    for (std::int32_t i = 0; i < image.tokens(); ++i)
+      embeddings_[embedding_row + i] = embedding_value(image, i);
     ++encoded;
   }
 
@@ -149,7 +158,8 @@ class FakeModel : public model::Model {
       check(e.embedding_row >= 0 && e.embedding_row < std::int32_t(embeddings_.size()), "embedding row");
       check(plan.ids.at(e.row) == -1 && embedded.insert(e.row).second, "embedded rows");
     }
-    check(std::count(plan.ids.begin(), plan.ids.end(), -1) == std::ptrdiff_t(embedded.size()), "rows without input");
+    check(std::count(plan.ids.begin(), plan.ids.end(), -1) == std::ptrdiff_t(embedded.size()),
+          "rows without input");
     std::int32_t behind = 0;
     for (const auto& shared : plan.attention.shared) {
       check(shared.first_sequence >= behind && shared.sequence_count >= 2, "shared order");
@@ -162,7 +172,8 @@ class FakeModel : public model::Model {
         const auto& s = plan.attention.sequences[shared.first_sequence + i];
         check(shared.shared_tokens <= s.context_tokens, "shared more than the context");
         for (std::int32_t b = 0; b < shared.shared_tokens / backend::kBlockTokens; ++b) {
-          check(plan.attention.blocks[s.block_begin + b] == plan.attention.blocks[first.block_begin + b], "shared blocks");
+          check(plan.attention.blocks[s.block_begin + b] == plan.attention.blocks[first.block_begin + b],
+                "shared blocks");
         }
       }
     }
@@ -172,10 +183,12 @@ class FakeModel : public model::Model {
     const std::int32_t rows = plan.rows();
     inputs_.assign(rows, 0);
     for (std::int32_t r = 0; r < rows; ++r) {
-      inputs_[r] = token_input(plan.ids[r], plan.positions[r], plan.positions[rows + r], plan.positions[2 * rows + r]);
+      inputs_[r] =
+          token_input(plan.ids[r], plan.positions[r], plan.positions[rows + r], plan.positions[2 * rows + r]);
     }
     for (const auto& e : plan.embedded) {
-      inputs_[e.row] = token_input(-1, plan.positions[e.row], plan.positions[rows + e.row], plan.positions[2 * rows + e.row]) ^
+      inputs_[e.row] = token_input(-1, plan.positions[e.row], plan.positions[rows + e.row],
+                                   plan.positions[2 * rows + e.row]) ^
                        embeddings_[e.embedding_row];
     }
     // Contexts are read before anything of this step is written: they must be there from earlier steps.
@@ -187,7 +200,9 @@ class FakeModel : public model::Model {
         const std::int32_t row = s.row_begin + token - s.context_tokens;
         if (token >= s.context_tokens) {
           check(plan.slots[row] == plan.attention.blocks.at(s.block_begin + token / backend::kBlockTokens) *
-                                           backend::kBlockTokens + token % backend::kBlockTokens, "slot of a row");
+                                           backend::kBlockTokens +
+                                       token % backend::kBlockTokens,
+                "slot of a row");
           fresh_[row] = next_cell(chain, token, inputs_[row]);
           summary = mix(summary, fresh_[row].state);
           written_[row] = summary;
@@ -200,7 +215,8 @@ class FakeModel : public model::Model {
       }
     }
     for (std::int32_t r = 0; r < rows; ++r) cells_.at(plan.slots[r]) = fresh_[r];
-    for (std::size_t i = 0; i < results.size(); ++i) choose(written_[plan.samples[i].row], plan.samples[i], results[i]);
+    for (std::size_t i = 0; i < results.size(); ++i)
+      choose(written_[plan.samples[i].row], plan.samples[i], results[i]);
   }
 
   model::ModelConfig config_;
@@ -225,7 +241,8 @@ inline Expected expected_generation(const Call& call, std::int32_t max_positions
   const auto n = static_cast<std::int32_t>(input.ids.size());
   std::vector<std::uint64_t> inputs(n);
   for (std::int32_t i = 0; i < n; ++i) {
-    inputs[i] = token_input(input.ids[i], input.positions[i], input.positions[n + i], input.positions[2 * n + i]);
+    inputs[i] =
+        token_input(input.ids[i], input.positions[i], input.positions[n + i], input.positions[2 * n + i]);
   }
   for (const auto& span : input.media) {
     for (std::int32_t i = span.begin_token; i < span.begin_token + span.tokens; ++i) {

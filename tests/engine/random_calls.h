@@ -23,7 +23,8 @@ class RandomCalls {
     image->grid_t = 1;
     image->grid_h = 2 * rows;
     image->grid_w = 2 * columns;
-    image->key = {static_cast<std::uint64_t>(number) * 77 + 5, static_cast<std::uint64_t>(columns * 1000 + rows)};
+    image->key = {static_cast<std::uint64_t>(number) * 77 + 5,
+                  static_cast<std::uint64_t>(columns * 1000 + rows)};
     image->values.assign(image->rows() * 1176, 0.0f);
     return image;
   }
@@ -54,7 +55,8 @@ class RandomCalls {
     std::shared_ptr<const model::ModelInput> input() const {
       auto out = std::make_shared<model::ModelInput>();
       out->ids = ids;
-      for (const auto* axis : {&t, &h, &w}) out->positions.insert(out->positions.end(), axis->begin(), axis->end());
+      for (const auto* axis : {&t, &h, &w})
+        out->positions.insert(out->positions.end(), axis->begin(), axis->end());
       out->next_position = next;
       out->media = media;
       return out;
@@ -65,7 +67,8 @@ class RandomCalls {
     for (std::int32_t i = 0; i < tokens; ++i) prompt.text(between(32, 126));
   }
 
-  /// Groups with a common system prompt, questions with pictures, orders and votes: the shape of a judge's work.
+  /// Groups with a common system prompt, questions with pictures, orders and votes: the shape of a judge's
+  /// work.
   std::vector<Call> judge_calls(int groups, std::int32_t longest_text, std::int32_t max_new_tokens) {
     std::vector<Call> calls;
     Prompt system;

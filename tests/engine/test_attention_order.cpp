@@ -44,7 +44,8 @@ TEST_CASE("groups save the most reads") {
       for (auto& block : table) block = random() % 2;
     }
     std::vector<AttentionWork> works;
-    for (const auto& table : tables) works.push_back({table, std::int32_t(table.size() * 64 - random() % 64) - 1, 1});
+    for (const auto& table : tables)
+      works.push_back({table, std::int32_t(table.size() * 64 - random() % 64) - 1, 1});
     std::sort(works.begin(), works.end(), PrefixGrouper::before);
     PrefixGrouper grouper;
     std::vector<backend::SharedPrefix> shared;

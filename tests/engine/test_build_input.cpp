@@ -1,6 +1,5 @@
-#include "engine/build_input.h"
-
 #include "base/error.h"
+#include "engine/build_input.h"
 #include "random_calls.h"
 #include "support/catch.h"
 

@@ -1,7 +1,6 @@
-#include "engine/encoder_cache.h"
-
 #include <stdexcept>
 
+#include "engine/encoder_cache.h"
 #include "random_calls.h"
 #include "support/catch.h"
 

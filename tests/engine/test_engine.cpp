@@ -130,15 +130,19 @@ TEST_CASE("generations are what the judge says, whatever the limits") {
     settings.slots = random.between(1, 64);
     const std::int32_t least = least_blocks(calls);
     const int memory = random.between(0, 3);
-    settings.kv_blocks = memory == 0 ? least : memory == 1 ? least + random.between(1, 6) : random.between(least, 300);
+    settings.kv_blocks = memory == 0   ? least
+                         : memory == 1 ? least + random.between(1, 6)
+                                       : random.between(least, 300);
     settings.embedding_rows = random.between(0, 1) ? 20 : random.between(20, 100);
     settings.prefix_sharing = random.between(0, 2) > 0;
     settings.fork = random.between(0, 2) > 0;
     settings.grouped_attention = random.between(0, 2) > 0;
     settings.encoder_cache = random.between(0, 2) > 0;
-    INFO(fmt::format("seed {}: {} calls, step_rows {}, slots {}, {} KV blocks (least {}), {} embedding rows, sharing {}, "
-                     "fork {}", seed, calls.size(), settings.step_rows, settings.slots, settings.kv_blocks, least,
-                     settings.embedding_rows, settings.prefix_sharing, settings.fork));
+    INFO(fmt::format(
+        "seed {}: {} calls, step_rows {}, slots {}, {} KV blocks (least {}), {} embedding rows, sharing {}, "
+        "fork {}",
+        seed, calls.size(), settings.step_rows, settings.slots, settings.kv_blocks, least,
+        settings.embedding_rows, settings.prefix_sharing, settings.fork));
     const Run got = run(calls, settings, random.between(0, 1) ? random.between(1, 8) : 1000000);
     require_as_computed_directly(calls, got.generations);
     REQUIRE(got.counters.kv_blocks_high_water <= settings.kv_blocks);
@@ -304,7 +308,8 @@ TEST_CASE("a call that just fits is not failed by blocks that others left split"
   }
   calls[0].sampling.max_new_tokens = 3;
   calls[1].sampling.max_new_tokens = kMaxPositions - 106;
-  while (expected_generation(calls[1], kMaxPositions, {}).ids.size() != kMaxPositions - 106) ++calls[1].noise_stream;
+  while (expected_generation(calls[1], kMaxPositions, {}).ids.size() != kMaxPositions - 106)
+    ++calls[1].noise_stream;
   EngineSettings settings = ample();
   settings.kv_blocks = 11;
   const Run got = run(calls, settings);
@@ -332,7 +337,8 @@ TEST_CASE("a call that can never fit fails alone") {
   settings.kv_blocks = 4;
   const Run got = run(calls, settings);
   REQUIRE(got.generations.at(1).finish == FinishReason::error);
-  REQUIRE(got.generations.at(1).error.find("256 tokens is too small for 130 prompt tokens") != std::string::npos);
+  REQUIRE(got.generations.at(1).error.find("256 tokens is too small for 130 prompt tokens") !=
+          std::string::npos);
   calls.pop_back();
   Generations rest = got.generations;
   rest.erase(1);
@@ -372,7 +378,8 @@ TEST_CASE("what is wrong with a call is its own outcome") {
     REQUIRE(!got.generations.at(i).error.empty());
     REQUIRE(got.generations.at(i).error.find('\n') == std::string::npos);
   }
-  REQUIRE(got.generations.at(2).error.find("3600 patches and 900 tokens, the limits are 1000 and 400") != std::string::npos);
+  REQUIRE(got.generations.at(2).error.find("3600 patches and 900 tokens, the limits are 1000 and 400") !=
+          std::string::npos);
   REQUIRE(got.generations.at(5).finish == FinishReason::too_long);
   REQUIRE(got.generations.at(6).finish == FinishReason::length);
   REQUIRE(got.generations.at(6).ids.empty());

@@ -59,13 +59,17 @@ std::vector<EngineSettings> other_settings() {
   return all;
 }
 
-Generations run(TinyKind kind, comm::Comm& group, const std::vector<Call>& calls, const EngineSettings& settings) {
+Generations run(TinyKind kind, comm::Comm& group, const std::vector<Call>& calls,
+                const EngineSettings& settings) {
   const auto backend = backend::make_cpu_backend(group, {.threads = 1});
   const model::ModelConfig config = model::read_config(folder_of(kind));
   const auto model = model::load_model(folder_of(kind), config,
-                                       {.step_rows = settings.step_rows, .sample_rows = settings.slots,
-                                        .kv_blocks = settings.kv_blocks, .image_patches = settings.image_patches,
-                                        .embedding_rows = settings.embedding_rows}, *backend);
+                                       {.step_rows = settings.step_rows,
+                                        .sample_rows = settings.slots,
+                                        .kv_blocks = settings.kv_blocks,
+                                        .image_patches = settings.image_patches,
+                                        .embedding_rows = settings.embedding_rows},
+                                       *backend);
   const auto engine = make_engine(*model, tokenizer(), settings);
   engine->submit(calls);
   std::vector<Generation> finished;
@@ -128,7 +132,8 @@ std::vector<Call> judge_calls(TinyKind kind) {
     question += words(40);
     for (int order = 0; order < 2; ++order) {
       const text::PromptText prompt(question + words(30 + 40 * order), text::Trust::trusted);
-      const auto input = std::make_shared<model::ModelInput>(build_input(config, tokenizer(), prompt, pictures));
+      const auto input =
+          std::make_shared<model::ModelInput>(build_input(config, tokenizer(), prompt, pictures));
       for (int vote = 0; vote < 3; ++vote) {
         Call call;
         call.id = calls.size();
@@ -153,8 +158,8 @@ std::vector<Call> judge_calls(TinyKind kind) {
 TEST_CASE("a batch of the reference implementation's prompts gives its greedy tokens") {
   for (const TinyKind kind : {TinyKind::llama, TinyKind::llama3, TinyKind::qwen2, TinyKind::qwen2_5_vl}) {
     const model::ModelConfig config = model::read_config(folder_of(kind));
-    const json golden = json::parse(
-        base::read_file(ASSIZE_SOURCE_DIR "/tests/golden/model_" + std::string(support::name(kind)) + ".json"));
+    const json golden = json::parse(base::read_file(ASSIZE_SOURCE_DIR "/tests/golden/model_" +
+                                                    std::string(support::name(kind)) + ".json"));
     std::vector<Call> calls;
     std::vector<std::vector<std::int32_t>> expected;
     for (const json& prompt : golden.at("prompts")) {
@@ -167,7 +172,8 @@ TEST_CASE("a batch of the reference implementation's prompts gives its greedy to
       }
       std::vector<std::int32_t> with_one_placeholder;
       for (const std::int32_t id : ids) {
-        const bool repeats = id == config.image_token_id && !with_one_placeholder.empty() && with_one_placeholder.back() == id;
+        const bool repeats =
+            id == config.image_token_id && !with_one_placeholder.empty() && with_one_placeholder.back() == id;
         if (!repeats) with_one_placeholder.push_back(id);
       }
       Call call;
@@ -195,7 +201,8 @@ TEST_CASE("limits, switches and company change no bit") {
     const std::vector<Call> calls = judge_calls(kind);
     const Generations together = run(kind, calls, ample());
     REQUIRE(together.size() == calls.size());
-    for (const EngineSettings& settings : other_settings()) require_equal(together, run(kind, calls, settings));
+    for (const EngineSettings& settings : other_settings())
+      require_equal(together, run(kind, calls, settings));
     for (const std::size_t i : {std::size_t{0}, std::size_t{4}, calls.size() - 1}) {
       require_equal({{i, together.at(i)}}, run(kind, {calls[i]}, ample()));
     }

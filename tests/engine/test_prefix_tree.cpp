@@ -20,7 +20,8 @@ std::vector<std::int32_t> numbers(std::int32_t count, std::int32_t first = 0) {
 }
 
 /// `common` ids 0, 1, 2 … and then `own` others; one token more, which stays outside the tree.
-std::shared_ptr<const model::ModelInput> branch(std::int32_t common, std::int32_t own, std::int32_t first_own) {
+std::shared_ptr<const model::ModelInput> branch(std::int32_t common, std::int32_t own,
+                                                std::int32_t first_own) {
   auto ids = numbers(common);
   for (const std::int32_t id : numbers(own + 1, first_own)) ids.push_back(id);
   return prompt(ids);

@@ -1,7 +1,6 @@
-#include "engine/scheduler.h"
-
 #include <map>
 
+#include "engine/scheduler.h"
 #include "fake_model.h"
 #include "random_calls.h"
 #include "support/catch.h"
@@ -26,7 +25,8 @@ void drive(std::uint64_t seed, int churn) {
   FakeModel model(settings.kv_blocks, settings.step_rows, settings.embedding_rows, kMaxPositions);
   std::map<std::uint64_t, std::unique_ptr<Sequence>> sequences;
   for (const Call& call : calls) {
-    if (call.input->ids.size() >= std::size_t(kMaxPositions) || !scheduler.fits(call.input->ids.size())) continue;
+    if (call.input->ids.size() >= std::size_t(kMaxPositions) || !scheduler.fits(call.input->ids.size()))
+      continue;
     auto sequence = std::make_unique<Sequence>();
     sequence->call = call;
     sequence->order = call.id;
