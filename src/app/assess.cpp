@@ -29,9 +29,6 @@ constexpr std::uintmax_t kImageLimitBytes = 200 * 1024;
 verdict::ParserProfile profile_of(const suite::Suite& suite, const job::Judging& judging) {
   verdict::ParserProfile profile = suite.prompt.profile;
   profile.dialect = judging.parser == job::Parser::repo ? verdict::Dialect::repo : verdict::Dialect::strict;
-  if (suite.prompt.repo_rule == "four_way") profile.repo = verdict::RepoRule::four_way;
-  if (suite.prompt.repo_rule == "decimal") profile.repo = verdict::RepoRule::decimal;
-  if (suite.prompt.repo_rule == "bvcc") profile.repo = verdict::RepoRule::bvcc;
   return profile;
 }
 

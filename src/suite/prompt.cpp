@@ -113,7 +113,14 @@ void read_verdict_form(job::MapReader reader, PromptTemplate& prompt, job::Probl
     reader.get("divide_by", divisor, 1e-9, 1e9);
     prompt.profile.custom.scale = divisor;
   }
-  reader.get("repo", prompt.repo_rule);
+  using verdict::RepoRule;
+  if (prompt.profile.form == Form::label) prompt.profile.repo = RepoRule::four_way;
+  reader.get("repo", prompt.profile.repo,
+             {{"integers", RepoRule::integers},
+              {"four_way", RepoRule::four_way},
+              {"decimal", RepoRule::decimal},
+              {"bvcc", RepoRule::bvcc},
+              {"molecules", RepoRule::molecules}});
   reader.get("scale", scale);
   if (!scale.empty()) {
     const auto number = [](const std::string& text, double& value) {
@@ -143,6 +150,7 @@ PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol 
   reader.get("user", prompt.user);
   reader.require("user");
   reader.get("assistant", prompt.prefill);
+  prompt.profile.prefill = prompt.prefill;
   read_verdict_form(job::MapReader(reader.take("verdict"), tree.place, "verdict", problems), prompt, problems);
   check_placeholders(prompt.user, "user", reader.place("user"), protocol, problems);
 

@@ -38,7 +38,6 @@ struct PromptTemplate {
   std::string user;
   std::string prefill;               ///< `assistant:` optional start of the answer, such as "<think>"
   verdict::ParserProfile profile;    ///< from `verdict:`
-  std::string repo_rule;             ///< `verdict.repo`: rule name for `parser: repo`, may be empty
   // Likelihood reading, from `likelihood:`; empty labels: not possible with this prompt.
   std::string likelihood_system;
   std::string likelihood_user;

@@ -102,7 +102,8 @@ Verdict read_verdict(std::string_view text, Protocol protocol, int candidates,
   if (profile.dialect == Dialect::repo && profile.form != Form::custom) {
     return read_repo(text, protocol, candidates, presentation, profile.repo);
   }
-  const auto rest = after_thinking(text);
+  const std::string whole = profile.prefill.empty() ? std::string() : profile.prefill + std::string(text);
+  const auto rest = after_thinking(profile.prefill.empty() ? text : std::string_view(whole));
   if (!rest) return unreadable("the thinking does not end");
 
   std::vector<std::string_view> answers;
@@ -264,19 +265,6 @@ Protocol protocol_named(std::string_view word) {
     if (name(protocol) == word) return protocol;
   }
   throw base::Error("protocol '" + std::string(word) + "' is unknown: score, pair, label or rank");
-}
-
-RepoRule repo_rule_named(std::string_view word) {
-  constexpr std::pair<std::string_view, RepoRule> kRules[] = {{"integers", RepoRule::integers},
-                                                              {"four_way", RepoRule::four_way},
-                                                              {"decimal", RepoRule::decimal},
-                                                              {"bvcc", RepoRule::bvcc},
-                                                              {"molecules", RepoRule::molecules}};
-  for (const auto& [name, rule] : kRules) {
-    if (name == word) return rule;
-  }
-  throw base::Error("repo rule '" + std::string(word) +
-                    "' is unknown: integers, four_way, decimal, bvcc or molecules");
 }
 
 ParserProfile make_profile(std::string_view dialect, std::string_view form, double low, double high) {

@@ -89,14 +89,14 @@ struct ParserProfile {
   double high = 10;
   RepoRule repo = RepoRule::integers;  ///< dialect repo only
   AnswerPattern custom;                ///< form custom only
+  /// What the answer was made to start with, such as "<think>": read as the beginning of the text. The repo
+  /// dialect reads without it, as the scripts do.
+  std::string prefill;
 };
 
 /// The profile for `dialect` ("strict", "paper", "repo") and `form` ("scores", "label", "choice").
 /// Throws base::Error naming the valid words.
 ParserProfile make_profile(std::string_view dialect, std::string_view form, double low, double high);
-
-/// "integers", "four_way", "decimal", "bvcc" or "molecules". Throws base::Error naming the valid words.
-RepoRule repo_rule_named(std::string_view name);
 
 /// Reads a text. `presentation` holds candidate indices in the order shown, one per candidate.
 /// Never throws on any text; throws base::Error when `presentation` is not a permutation of 0..candidates-1,

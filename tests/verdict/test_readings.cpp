@@ -340,6 +340,21 @@ TEST_CASE("rankings by letters", "[readings]") {
   CHECK(read("<answer>cdab</answer>", {0, 1, 2, 3}) == "-");
 }
 
+TEST_CASE("what the answer was made to start with belongs to the text", "[readings]") {
+  const std::vector<std::uint16_t> forward = {0, 1};
+  auto profile = make_profile("strict", "scores", 1, 10);
+  const auto read = [&](const std::string& text) {
+    return reading_of(read_verdict(text, Protocol::pair, 2, forward, profile));
+  };
+  profile.prefill = "<think>\n";
+  CHECK(read("First is right.</think><answer>8</answer><answer>6</answer>") == "A 8,6");
+  CHECK(read("I could say <answer>2</answer><answer>9</answer> and so on") == "-");
+  profile.prefill = "<think></think><answer>";
+  CHECK(read("8</answer><answer>6</answer>") == "A 8,6");
+  profile.dialect = Dialect::repo;
+  CHECK(read("8</answer><answer>6</answer>") == "-");
+}
+
 TEST_CASE("answers in a form of the prompt file", "[readings]") {
   ParserProfile profile = make_profile("strict", "scores", 1, 10);
   profile.form = Form::custom;
@@ -398,8 +413,6 @@ TEST_CASE("a presentation that is no order of the candidates is refused", "[read
   CHECK_THROWS_AS(read(Protocol::pair, 3, {0, 1, 2}), base::Error);
   CHECK_THROWS_AS(read(Protocol::score, 2, {0, 1}), base::Error);
   CHECK_THROWS_AS(read(Protocol::rank, 27, {}), base::Error);
-  CHECK(repo_rule_named("bvcc") == RepoRule::bvcc);
-  CHECK_THROWS_AS(repo_rule_named("nisqa"), base::Error);
   CHECK_THROWS_AS(make_profile("lenient", "scores", 1, 10), base::Error);
   CHECK_THROWS_AS(make_profile("strict", "stars", 1, 10), base::Error);
   CHECK_THROWS_AS(make_profile("strict", "scores", 5, 5), base::Error);
