@@ -6,12 +6,14 @@
 writes tests/golden/model_*.json: file checksums, rotary frequencies, positions, logits, greedy tokens and vision
 embeddings; eager attention, fp32, batch 1, one thread."""
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
 import transformers
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny_models as tiny  # noqa: E402
@@ -120,13 +122,56 @@ def vision_plans():
     save("vision_plan", rows)
 
 
+def generate(model, kind, ids, extra, next_position):
+    """Logits of the last prompt token, and 64 greedy tokens with the margin of each over the second best."""
+    output = model(input_ids=torch.tensor([ids]), **extra)
+    row = {"logits": floats(output.logits[0, -1]), "greedy": [], "margins": []}
+    for step in range(64):
+        if step > 0:
+            rows = [3, 1, 1] if kind == "qwen2_5_vl" else [1, 1]
+            output = model(input_ids=torch.tensor([row["greedy"][-1:]]),
+                           position_ids=torch.full(rows, next_position + step - 1),
+                           past_key_values=output.past_key_values)
+        best = torch.topk(output.logits[0, -1], 2)
+        margin = float(best.values[0] - best.values[1])
+        assert margin > 1e-3, "the greedy tokens of this prompt are not well determined: change it"
+        row["greedy"].append(int(best.indices[0]))
+        row["margins"].append(round(margin, 4))
+    return row
+
+
+@torch.no_grad()
+def picture_files():
+    """From picture files to greedy tokens: the image processor, the tokenizer and the model together."""
+    model, rows = load("qwen2_5_vl"), []
+    with tempfile.TemporaryDirectory() as folder:
+        tiny.write("qwen2_5_vl", folder)
+        processor = transformers.Qwen2VLImageProcessor.from_pretrained(folder)
+        tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=folder + "/tokenizer.json")
+    picture = "<|vision_start|><|image_pad|><|vision_end|>"
+    for files, text in [(["png_rgb.png"], f"Is {picture} a good picture?"),
+                        (["jpeg_420.jpg", "png_palette.png"], f"{picture} or {picture}, which is better?"),
+                        (["jpeg_large.jpg"], picture)]:
+        pictures = processor([Image.open(OUT / "pixels" / name) for name in files], return_tensors="pt")
+        prompt = f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+        counts = iter([int(grid.prod()) // 4 for grid in pictures["image_grid_thw"]])
+        expanded = re.sub(re.escape("<|image_pad|>"), lambda match: match.group() * next(counts), prompt)
+        ids = tokenizer.encode(expanded, add_special_tokens=False)
+        delta = int(model.get_rope_index(torch.tensor([ids]), pictures["image_grid_thw"])[1])
+        row = {"files": files, "prompt": prompt, "ids": ids}
+        row |= generate(model, "qwen2_5_vl", ids, dict(pictures), len(ids) + delta)
+        print(f"{files}: {len(ids)} tokens, smallest margin {min(row['margins'])}")
+        rows.append(row)
+    save("picture_files", rows)
+
+
 @torch.no_grad()
 def outputs(kind):
-    """Logits of the last prompt token, 64 greedy tokens with the margin of each over the second best, and for
-    pictures positions and some columns of the embeddings."""
+    """Logits and greedy tokens of the golden prompts; with pictures also positions and some columns of the
+    embeddings."""
     model, rows = load(kind), []
     for name, ids, grids in prompts(kind):
-        row = {"name": name, "ids": ids, "grids": grids, "greedy": [], "margins": []}
+        row = {"name": name, "ids": ids, "grids": grids}
         extra = {}
         if grids:
             pixels = [picture_rows(name, i, grid) for i, grid in enumerate(grids)]
@@ -135,25 +180,13 @@ def outputs(kind):
             embeddings = model.visual(extra["pixel_values"], grid_thw=extra["image_grid_thw"])
             row["embedding_columns"] = list(range(0, tiny.HIDDEN, 37))
             row["embeddings"] = floats(embeddings[:, ::37])
-        next_position, three_rows = len(ids), []
+        next_position = len(ids)
         if kind == "qwen2_5_vl":
             positions, delta = model.get_rope_index(torch.tensor([ids]), extra.get("image_grid_thw"))
-            next_position, three_rows = len(ids) + int(delta), [3]
+            next_position = len(ids) + int(delta)
             row["positions"] = positions[:, 0].flatten().tolist()
             row["next_position"] = next_position
-        output = model(input_ids=torch.tensor([ids]), **extra)
-        row["logits"] = floats(output.logits[0, -1])
-        for step in range(64):
-            if step > 0:
-                position = torch.full([*three_rows, 1, 1], next_position + step - 1)
-                output = model(input_ids=torch.tensor([row["greedy"][-1:]]), position_ids=position,
-                               past_key_values=output.past_key_values)
-            logits = output.logits[0, -1]
-            best = torch.topk(logits, 2)
-            margin = float(best.values[0] - best.values[1])
-            assert margin > 1e-3, "the greedy tokens of this prompt are not well determined: change it"
-            row["greedy"].append(int(best.indices[0]))
-            row["margins"].append(round(margin, 4))
+        row |= generate(model, kind, ids, extra, next_position)
         print(f"{kind} {name}: smallest margin {min(row['margins'])}, logits up to {max(map(abs, row['logits'])):.1f}")
         rows.append(row)
     save(kind, {"transformers": transformers.__version__, "torch": torch.__version__, "attention": "eager",
@@ -169,6 +202,7 @@ def main():
     vision_plans()
     for kind in tiny.KINDS:
         outputs(kind)
+    picture_files()
 
 
 if __name__ == "__main__":
