@@ -17,7 +17,7 @@ namespace {
 
 // `judge: FILE` is replaced by the contents of that file; paths in it are made absolute against it.
 void inline_judge(Tree& job, const fs::path& job_file) {
-  for (auto& [key, value] : job.entries) {
+  for (auto& [key, key_place, value] : job.entries) {
     if (key != "judge") continue;
     fs::path file = job_file;
     if (value.kind == Tree::Kind::scalar) {
@@ -25,7 +25,7 @@ void inline_judge(Tree& job, const fs::path& job_file) {
       if (fs::is_directory(file)) {
         Tree path = value;
         path.scalar = file.string();
-        value = Tree{Tree::Kind::map, "", {}, {{"path", path}}, {path.place}, path.place};
+        value = Tree{Tree::Kind::map, "", {}, {{"path", path.place, path}}, path.place};
         return;
       }
       if (!fs::exists(file)) {
@@ -34,7 +34,7 @@ void inline_judge(Tree& job, const fs::path& job_file) {
       }
       value = read_yaml(file);
     }
-    for (auto& [name, entry] : value.entries) {
+    for (auto& [name, name_place, entry] : value.entries) {
       if ((name == "path" || name == "fake") && entry.kind == Tree::Kind::scalar) {
         entry.scalar = resolve(entry.scalar, file).string();
       }
@@ -119,7 +119,7 @@ void read_suites(const Tree* tree, const Place& parent, const fs::path& file, Jo
 
 // The resolved job must find its suites from wherever it is stored.
 void make_suites_absolute(Tree& job, const fs::path& file) {
-  for (auto& [key, value] : job.entries) {
+  for (auto& [key, key_place, value] : job.entries) {
     if (key != "suites") continue;
     if (value.kind == Tree::Kind::scalar) value.scalar = resolve(value.scalar, file).string();
     for (Tree& item : value.items) {

@@ -164,11 +164,11 @@ void MapReader::require(std::string_view key) {
 
 void MapReader::finish() {
   if (!tree_) return;
-  for (std::size_t i = 0; i < tree_->entries.size(); ++i) {
-    const std::string& key = tree_->entries[i].first;
+  for (const TreeEntry& entry : tree_->entries) {
+    const std::string& key = entry.key;
     if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
     const std::string near = nearest(key, known_);
-    problems_.add(tree_->key_places[i],
+    problems_.add(entry.key_place,
                   near.empty() ? fmt::format("unknown key '{}'; known here: {}", path(key), fmt::join(known_, ", "))
                                : fmt::format("unknown key '{}'; did you mean '{}'?", path(key), path(near)));
   }

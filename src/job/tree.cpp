@@ -11,8 +11,8 @@ std::string Place::text() const {
 }
 
 const Tree* Tree::find(std::string_view key) const {
-  for (const auto& [name, value] : entries) {
-    if (name == key) return &value;
+  for (const TreeEntry& entry : entries) {
+    if (entry.key == key) return &entry.value;
   }
   return nullptr;
 }
@@ -38,14 +38,13 @@ void apply_setting(Tree& tree, std::string_view setting) {
     const auto dot = path.find('.');
     const std::string key(path.substr(0, dot));
     Tree* next = nullptr;
-    for (auto& [name, child] : node->entries) {
-      if (name == key) next = &child;
+    for (TreeEntry& entry : node->entries) {
+      if (entry.key == key) next = &entry.value;
     }
     if (!next) {
-      node->entries.emplace_back(key, Tree{});
-      node->key_places.push_back(Place{place, 0, 0});
-      next = &node->entries.back().second;
-      next->place = Place{place, 0, 0};
+      node->entries.push_back({key, {place, 0, 0}, {}});
+      next = &node->entries.back().value;
+      next->place = {place, 0, 0};
     }
     if (dot == std::string_view::npos) {
       *next = std::move(value);

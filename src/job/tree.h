@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace assize::job {
@@ -17,17 +16,25 @@ struct Place {
   std::string text() const;
 };
 
+struct TreeEntry;
+
 /// A parsed YAML document with places; free of any YAML library's types.
 struct Tree {
   enum class Kind { null, scalar, sequence, map };
   Kind kind = Kind::null;
   std::string scalar;
-  std::vector<Tree> items;                            ///< sequence
-  std::vector<std::pair<std::string, Tree>> entries;  ///< map, in file order
-  std::vector<Place> key_places;                      ///< one for each entry
+  std::vector<Tree> items;         ///< sequence
+  std::vector<TreeEntry> entries;  ///< map, in file order
   Place place;
 
   const Tree* find(std::string_view key) const;
+};
+
+/// One entry of a map.
+struct TreeEntry {
+  std::string key;
+  Place key_place;
+  Tree value;
 };
 
 /// Parses one YAML document. Throws Error with file, line and column on broken YAML, a repeated key,

@@ -37,8 +37,7 @@ Tree convert(const YAML::Node& node, const std::string& file, int depth, int& no
         if (tree.find(entry.first.Scalar())) {
           throw base::Error(key_place.text() + ": '" + entry.first.Scalar() + "' stands here twice");
         }
-        tree.entries.emplace_back(entry.first.Scalar(), convert(entry.second, file, depth + 1, nodes));
-        tree.key_places.push_back(key_place);
+        tree.entries.push_back({entry.first.Scalar(), key_place, convert(entry.second, file, depth + 1, nodes)});
       }
       return tree;
   }
@@ -56,9 +55,9 @@ void emit(YAML::Emitter& out, const Tree& tree) {
       return;
     case Tree::Kind::map:
       out << YAML::BeginMap;
-      for (const auto& [key, value] : tree.entries) {
-        out << YAML::Key << key << YAML::Value;
-        emit(out, value);
+      for (const TreeEntry& entry : tree.entries) {
+        out << YAML::Key << entry.key << YAML::Value;
+        emit(out, entry.value);
       }
       out << YAML::EndMap;
       return;
