@@ -106,6 +106,9 @@ TEST_CASE("job: bad settings are refused") {
 TEST_CASE("yaml: broken documents are errors with a place") {
   CHECK_THROWS_WITH(parse_yaml("a: [1, 2\nb: 3\n", "x.yaml"), Contains("x.yaml:"));
   CHECK_THROWS_WITH(parse_yaml("a: 1\na: 2\n", "x.yaml"), Contains("x.yaml:2:1: 'a' stands here twice"));
+  CHECK_THROWS_WITH(parse_yaml("a: 1\nb: \xff\xfe", "x.yaml"), Contains("x.yaml:2: is not UTF-8 text"));
+  CHECK_THROWS_WITH(parse_yaml("a: \xc0\xaf", "x.yaml"), Contains("not UTF-8"));
+  CHECK(parse_yaml("a: \xc3\xa4\xf0\x9f\x98\x80", "x.yaml").find("a")->scalar == "\xc3\xa4\xf0\x9f\x98\x80");
   CHECK(parse_yaml("a: &x [1]\nb: *x\n", "x.yaml").find("b")->items.size() == 1);
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {
