@@ -50,16 +50,16 @@ std::string reading(const CallCounts& calls) {
     if (count > 0)
       parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", percent_text(count, calls.calls), what);
   };
-  add(calls.unreadable, "unreadable");
-  add(calls.truncated, "cut off at the token limit");
+  add(calls.unreadable, "are unreadable");
+  add(calls.truncated, "were cut off at the token limit");
   add(calls.failed, "failed");
   const bool most = unread * 2 >= calls.calls;
   const bool many = unread * 20 >= calls.calls;
-  return fmt::format("{}: {} of {} calls.",
+  return fmt::format("{}: of {} calls {}.",
                      most   ? "Most answers could not be read"
                      : many ? "Many answers could not be read"
                             : "Some answers could not be read",
-                     parts, count_text(calls.calls));
+                     count_text(calls.calls), parts);
 }
 
 std::string position(const OrderCounts& orders) {

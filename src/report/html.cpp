@@ -113,7 +113,8 @@ void add_metric_table(Page& page, const SuiteReport& suite) {
     page.add("<tr><td>{}</td>", escaped(metric.name));
     add_estimate_cells(page, metric.estimate);
     page.add("<td>{}</td><td class=\"n\">{}</td><td class=\"rule\">{}{}</td></tr>",
-             drawable(metric) ? interval_bar(metric.estimate, low_end(metric), 1) : "",
+             drawable(metric) && metric.estimate.defined() ? interval_bar(metric.estimate, low_end(metric), 1)
+                                                           : "",
              count_text(metric.estimate.n), escaped(metric.rule),
              metric.lower_is_better ? "; lower is better" : "");
   }
@@ -261,8 +262,9 @@ void add_cost(Page& page, const ReportData& data) {
   };
   if (!cost.machine.empty()) fact("Machine", cost.machine);
   fact("Wall time", duration_text(cost.wall_seconds));
-  fact("Judging time", fmt::format("{} over {} worker group{}", duration_text(cost.judge_seconds),
-                                   cost.groups, cost.groups == 1 ? "" : "s"));
+  fact("Time in calls",
+       fmt::format("{}, summed; calls overlap in {} worker group{}", duration_text(cost.judge_seconds),
+                   cost.groups, cost.groups == 1 ? "" : "s"));
   if (cost.wall_seconds > 0) {
     fact("Speed", fmt::format("{:.2f} judgements/s, {:.1f} output tokens/s",
                               static_cast<double>(calls) / cost.wall_seconds,

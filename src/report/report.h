@@ -67,7 +67,7 @@ struct SuiteReport {
 /// What the run took.
 struct Cost {
   double wall_seconds = 0;
-  double judge_seconds = 0;  ///< summed over worker groups
+  double judge_seconds = 0;  ///< from lease to finish, summed over calls, which overlap
   std::int64_t prompt_tokens = 0;
   std::int64_t prefilled_tokens = 0;  ///< computed; the rest was shared
   std::int64_t output_tokens = 0;

@@ -144,7 +144,9 @@ SuiteReport summarise(std::span<const metrics::JudgedSample> samples, const metr
   suite.calls = count_calls(judged);
   suite.metrics = metrics::agreement(judged, rule);
   suite.curve = metrics::vote_curve(judged, rule);
-  if (suite.curve.size() < 2) suite.curve.clear();
+  const bool drawable = std::any_of(suite.curve.begin(), suite.curve.end(),
+                                    [](const auto& point) { return point.estimate.defined(); });
+  if (suite.curve.size() < 2 || !drawable) suite.curve.clear();
   suite.confusion = metrics::confusion_table(judged, rule.protocol);
   suite.distribution = distribution(judged, rule);
   suite.calibration = calibration(judged, rule);
