@@ -39,6 +39,10 @@ verdict::CombineRule combine_rule(const suite::Suite& suite, const job::Judging&
     case job::OnUnreadable::wrong: rule.unreadable = verdict::UnreadablePolicy::wrong; break;
     case job::OnUnreadable::tie: rule.unreadable = verdict::UnreadablePolicy::tie; break;
   }
+  // Probabilities of both orders are averaged: a label that is likelier only because it comes first cancels out.
+  if (judging.reading == job::Reading::likelihood && (suite.protocol == Protocol::pair || suite.protocol == Protocol::rank)) {
+    rule.votes = verdict::VoteRule::mean;
+  }
   if (suite.protocol == Protocol::score && judging.on_unreadable != job::OnUnreadable::exclude) {
     rule.unreadable = verdict::UnreadablePolicy::constant;
     rule.constant = suite.prompt.profile.low;

@@ -1,0 +1,35 @@
+#include <filesystem>
+#include <string>
+
+#include "job/job_spec.h"
+#include "suite/suite.h"
+#include "support/catch.h"
+
+using namespace assize;
+namespace fs = std::filesystem;
+
+TEST_CASE("shipped suites load without a problem and hold what they promise") {
+  int suites = 0;
+  for (const auto& entry : fs::directory_iterator(fs::path(ASSIZE_SOURCE_DIR) / "configs/suites")) {
+    if (!fs::exists(entry.path() / "suite.yaml")) continue;
+    const suite::Suite suite = suite::load_suite(entry.path() / "suite.yaml", 0, 0);
+    INFO(suite.id);
+    CHECK(suite.samples.size() >= 200);
+    for (const auto& sample : suite.samples) CHECK_FALSE(sample.human.empty());
+    ++suites;
+  }
+  CHECK(suites >= 1);
+}
+
+TEST_CASE("shipped jobs are jobs") {
+  for (const auto& entry : fs::directory_iterator(fs::path(ASSIZE_SOURCE_DIR) / "jobs")) {
+    INFO(entry.path().string());
+    // What a job names may have to be made first (tools/get-model, tools/import-suite); its own keys may not be wrong.
+    try {
+      job::load_job(entry.path(), {}, job::JudgePresence::optional);
+    } catch (const std::exception& error) {
+      CHECK_THAT(error.what(), Catch::Matchers::Contains("does not exist"));
+      CHECK_THAT(error.what(), !Catch::Matchers::Contains("unknown key"));
+    }
+  }
+}
