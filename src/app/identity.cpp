@@ -13,12 +13,22 @@ namespace {
 // Raised whenever the arithmetic of the engine changes, so that a run is never continued with other bits.
 constexpr int kArithmeticVersion = 1;
 
+/// Line breaks and backslashes written out, so that a value stays on its line.
+std::string one_line(const std::string& text) {
+  std::string out;
+  for (const char c : text) out += c == '\n' ? "\\n" : c == '\\' ? "\\\\" : std::string(1, c);
+  return out;
+}
+
 std::string model_hash(const job::JudgeSpec& judge) {
   if (!judge.fake.empty()) return base::to_hex(base::hash128(base::read_file(judge.fake)));
   base::Hasher hasher;
   const base::Hash128 weights = tensor::Checkpoint::open(judge.path).content_hash();
   hasher.add(weights.low).add(weights.high);
-  for (const char* name : {"config.json", "tokenizer.json"}) hasher.add(base::read_file(judge.path / name));
+  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json", "preprocessor_config.json", "processor_config.json"}) {
+    std::error_code code;
+    hasher.add(std::filesystem::exists(judge.path / name, code) ? base::read_file(judge.path / name) : std::string());
+  }
   return base::to_hex(hasher.digest());
 }
 
@@ -34,6 +44,7 @@ std::string identity_text(const job::JobSpec& job) {
   text += fmt::format("image processor: {}\nreading: {}\n", kProcessors[static_cast<int>(job.judge.image_processor)],
                       likelihood ? "likelihood" : "generate");
   if (!likelihood) {
+    for (const auto& stop : job.sampling.stop_strings) text += fmt::format("stop string: {}\n", one_line(stop));
     text += fmt::format("seed: {}\ntemperature: {}\ntop_p: {}\ntop_k: {}\nrepetition_penalty: {}\nmax_new_tokens: {}\n",
                         job.judging.seed, job.sampling.temperature, job.sampling.top_p, job.sampling.top_k,
                         job.sampling.repetition_penalty, job.sampling.max_new_tokens);

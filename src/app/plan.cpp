@@ -185,6 +185,7 @@ cluster::CallSettings call_settings(const job::JobSpec& job, const std::vector<s
   settings.sampling.repetition_penalty = static_cast<float>(job.sampling.repetition_penalty);
   settings.sampling.max_new_tokens = job.sampling.max_new_tokens;
   settings.sampling.stop_ids = std::move(stop_ids);
+  settings.sampling.stop_strings = job.sampling.stop_strings;
   if (job.judging.reading == job::Reading::likelihood) {
     settings.sampling.temperature = 0;
     settings.sampling.max_new_tokens = 1;

@@ -184,6 +184,7 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
   sampling.get("top_k", job.sampling.top_k, 0, 1 << 20);
   sampling.get("repetition_penalty", job.sampling.repetition_penalty, 0.01, 100);
   sampling.get("max_new_tokens", job.sampling.max_new_tokens, 1, 1 << 20);
+  sampling.get("stop_strings", job.sampling.stop_strings);
   sampling.finish();
   if (job.judging.reading == Reading::generate && job.judging.votes > 1 && job.sampling.temperature == 0) {
     problems.add(sampling.place("temperature"),

@@ -56,6 +56,7 @@ struct SamplingSpec {
   int top_k = 0;                   ///< 0 = off
   double repetition_penalty = 1;   ///< 1 = off
   int max_new_tokens = 4096;
+  std::vector<std::string> stop_strings;  ///< a text ends with the first of them, which stays in it
 };
 
 enum class Device { automatic, cpu };
