@@ -37,12 +37,7 @@ class ByteWriter {
   std::vector<std::byte> take() { return std::move(bytes_); }
 
  private:
-  ByteWriter& append(const void* data, std::size_t size) {
-    const std::size_t before = bytes_.size();
-    bytes_.resize(before + size);
-    if (size) std::memcpy(bytes_.data() + before, data, size);
-    return *this;
-  }
+  ByteWriter& append(const void* data, std::size_t size);
   std::vector<std::byte> bytes_;
 };
 
