@@ -78,7 +78,7 @@ TEST_CASE("calls reach the engine with their prompt, noise and sampling, and com
   settings.sampling.temperature = 0.5f;
   settings.sampling.max_new_tokens = 77;
   EngineJudge judge(engine, tokenizer(), five_tokens, settings, 8);
-  const WorkItem item = testing::item_number(1);
+  const WorkItem item = support::item_number(1);
   judge.submit(item);
   CHECK(judge.unfinished() == 4);
   REQUIRE(engine.seen.size() == 4);
@@ -108,7 +108,7 @@ TEST_CASE("each way to end has its status and reason") {
   using engine::FinishReason;
   engine.ways = {FinishReason::length, FinishReason::too_long, FinishReason::bad_numbers, FinishReason::error};
   EngineJudge judge(engine, tokenizer(), five_tokens, {}, 8);
-  judge.submit(testing::item_number(1));
+  judge.submit(support::item_number(1));
   const auto rows = run_out(judge);
   REQUIRE(rows.size() == 4);
   CHECK(rows[0].status == results::Status::truncated);
@@ -130,7 +130,7 @@ TEST_CASE("a prompt that cannot be built fails its own calls only") {
     return five_tokens(prompt);
   };
   EngineJudge judge(engine, tokenizer(), build, {}, 8);
-  judge.submit(testing::item_number(1));
+  judge.submit(support::item_number(1));
   CHECK(judge.unfinished() == 4);
   CHECK(engine.seen.size() == 2);
   int failed = 0;
@@ -150,7 +150,7 @@ TEST_CASE("labels are watched by their first token, and one position is no trunc
   CallSettings settings;
   settings.watch_labels = {"A", "B"};
   EngineJudge judge(engine, tokens, five_tokens, settings, 8);
-  judge.submit(testing::item_number(1));
+  judge.submit(support::item_number(1));
   CHECK(engine.seen[0].watch_ids == std::vector<std::int32_t>{tokens.encode("A", text::SpecialTokens::as_text)[0],
                                                               tokens.encode("B", text::SpecialTokens::as_text)[0]});
   for (const auto& row : run_out(judge)) {
@@ -164,11 +164,11 @@ TEST_CASE("labels are watched by their first token, and one position is no trunc
 TEST_CASE("cancelled calls give no rows") {
   ScriptedEngine engine;
   EngineJudge judge(engine, tokenizer(), five_tokens, {}, 8);
-  judge.submit(testing::item_number(1));
+  judge.submit(support::item_number(1));
   judge.cancel_all();
   CHECK(judge.unfinished() == 0);
   CHECK(engine.unfinished() == 0);
   CHECK(run_out(judge).empty());
-  judge.submit(testing::item_number(2));
+  judge.submit(support::item_number(2));
   CHECK(run_out(judge).size() == 4);
 }

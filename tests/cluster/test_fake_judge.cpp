@@ -21,7 +21,7 @@ std::vector<results::Judgement> run_out(Judge& judge) {
 }  // namespace
 
 TEST_CASE("templates are filled from the call alone") {
-  const WorkItem item = testing::item_number(5);
+  const WorkItem item = support::item_number(5);
   CHECK(fill_template("{suite}/{sample}/{criterion}/{presentation}/{first}/{vote}", item.calls[3]) ==
         "made-up/s5//1-0/1/1");
   CHECK(fill_template("plain text, no end {", item.calls[0]) == "plain text, no end {");
@@ -29,7 +29,7 @@ TEST_CASE("templates are filled from the call alone") {
   CHECK_THROWS_AS(fill_template("{random:5:1}", item.calls[0]), base::Error);
   std::set<std::string> seen;
   for (std::uint64_t i = 0; i < 200; ++i) {
-    const WorkCall call = testing::item_number(i).calls[0];
+    const WorkCall call = support::item_number(i).calls[0];
     const std::string text = fill_template("{random:1:10} {random:1:10}", call);
     CHECK(text == fill_template("{random:1:10} {random:1:10}", call));
     seen.insert(text);
@@ -49,8 +49,8 @@ TEST_CASE("the first row that fits answers") {
   table.rows[1].action = FakeAction::fail;
   table.rows[1].text = "no picture";
   FakeJudge judge(table);
-  judge.submit(testing::item_number(1));
-  judge.submit(testing::item_number(2));
+  judge.submit(support::item_number(1));
+  judge.submit(support::item_number(2));
   CHECK(judge.unfinished() == 8);
   const auto rows = run_out(judge);
   REQUIRE(rows.size() == 8);
@@ -68,7 +68,7 @@ TEST_CASE("the first row that fits answers") {
       CHECK(row.error == "no picture");
       CHECK(row.text.empty());
     }
-    const WorkItem item = testing::item_number(row.key.sample_id == "s2" ? 2 : 1);
+    const WorkItem item = support::item_number(row.key.sample_id == "s2" ? 2 : 1);
     CHECK(row.asked == item.prompts[swapped ? 1 : 0].asked);
   }
 }
@@ -79,7 +79,7 @@ TEST_CASE("delays follow the clock") {
   table.otherwise.delay_seconds = 5;
   table.slots = 2;
   FakeJudge judge(table, [&] { return now; });
-  judge.submit(testing::item_number(1));
+  judge.submit(support::item_number(1));
   std::vector<results::Judgement> finished;
   CHECK(judge.step(finished));
   CHECK(finished.empty());

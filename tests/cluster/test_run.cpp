@@ -57,14 +57,14 @@ std::map<base::Hash128, std::string> table_of(const TemporaryFolder& run, result
 std::map<base::Hash128, std::string> expected_table(std::uint64_t items) {
   std::map<base::Hash128, std::string> rows;
   for (std::uint64_t id = 0; id < items; ++id) {
-    for (const WorkCall& call : testing::item_number(id, kVotes).calls) {
+    for (const WorkCall& call : support::item_number(id, kVotes).calls) {
       rows[base::digest(call.key)] = fill_template(answers().otherwise.text, call);
     }
   }
   return rows;
 }
 
-WorkItem make_item(std::uint64_t id) { return testing::item_number(id, kVotes); }
+WorkItem make_item(std::uint64_t id) { return support::item_number(id, kVotes); }
 
 }  // namespace
 
@@ -79,7 +79,7 @@ TEST_CASE("one group judges the whole plan") {
     ++judged;
   };
   settings.progress = [&](const Progress& progress) { last = progress; };
-  const RunOutcome outcome = run_in_process(groups_of(answers()), testing::plan_of(30, kVotes), make_item, *journal, settings);
+  const RunOutcome outcome = run_in_process(groups_of(answers()), support::plan_of(30, kVotes), make_item, *journal, settings);
   CHECK(outcome.ending == Ending::complete);
   CHECK(outcome.lost_groups == 0);
   CHECK(judged == 120);
@@ -104,7 +104,7 @@ TEST_CASE("several groups and ranks give the same table") {
     TemporaryFolder run;
     const auto journal = open_journal(run);
     const RunOutcome outcome =
-        run_in_process(groups_of(answers(), groups, ranks), testing::plan_of(40, kVotes), make_item, *journal, {});
+        run_in_process(groups_of(answers(), groups, ranks), support::plan_of(40, kVotes), make_item, *journal, {});
     CHECK(outcome.ending == Ending::complete);
     CHECK(table_of(run) == expected_table(40));
   }
@@ -144,12 +144,12 @@ TEST_CASE("a run stopped in the middle goes on where it was, and judges nothing 
 TEST_CASE("a group that hangs is taken out and the others finish its calls") {
   TemporaryFolder run;
   const auto journal = open_journal(run);
-  testing::SimulatedGroups groups(3, answers());
+  support::SimulatedGroups groups(3, answers());
   groups.freeze(1);
   CoordinatorSettings settings;
   settings.clock = [&] { return groups.seconds(); };
   settings.queue.lease_seconds = 20;
-  const RunOutcome outcome = coordinate(groups, 3, testing::plan_of(40, kVotes), make_item, *journal, settings);
+  const RunOutcome outcome = coordinate(groups, 3, support::plan_of(40, kVotes), make_item, *journal, settings);
   CHECK(outcome.ending == Ending::complete);
   CHECK(outcome.lost_groups == 1);
   CHECK(outcome.progress.failed == 0);
@@ -159,12 +159,12 @@ TEST_CASE("a group that hangs is taken out and the others finish its calls") {
 TEST_CASE("an item that ends two groups is recorded as failed, and only that one") {
   TemporaryFolder run;
   const auto journal = open_journal(run);
-  testing::SimulatedGroups groups(4, answers());
+  support::SimulatedGroups groups(4, answers());
   groups.freeze_whoever_takes(9);
   CoordinatorSettings settings;
   settings.clock = [&] { return groups.seconds(); };
   settings.queue.lease_seconds = 20;
-  const RunOutcome outcome = coordinate(groups, 4, testing::plan_of(60, kVotes), make_item, *journal, settings);
+  const RunOutcome outcome = coordinate(groups, 4, support::plan_of(60, kVotes), make_item, *journal, settings);
   CHECK(outcome.ending == Ending::complete);
   CHECK(outcome.lost_groups == 2);
   CHECK(outcome.progress.failed == 4);
@@ -178,12 +178,12 @@ TEST_CASE("an item that ends two groups is recorded as failed, and only that one
 TEST_CASE("when every group is lost the run ends with an error and keeps what it has") {
   TemporaryFolder run;
   const auto journal = open_journal(run);
-  testing::SimulatedGroups groups(1, answers());
+  support::SimulatedGroups groups(1, answers());
   groups.freeze_whoever_takes(9);
   CoordinatorSettings settings;
   settings.clock = [&] { return groups.seconds(); };
   settings.queue.lease_seconds = 20;
-  CHECK_THROWS_AS(coordinate(groups, 1, testing::plan_of(60, kVotes), make_item, *journal, settings), base::Error);
+  CHECK_THROWS_AS(coordinate(groups, 1, support::plan_of(60, kVotes), make_item, *journal, settings), base::Error);
   CHECK(journal->calls() > 0);
   CHECK(journal->calls() < 240);
 }
@@ -195,14 +195,14 @@ TEST_CASE("calls that do not end are left behind when the drain is over") {
   table.rows = {table.otherwise};
   table.rows[0].sample = "s3";  // leased second, after s5
   table.rows[0].action = FakeAction::hang;
-  testing::SimulatedGroups groups(1, table);
+  support::SimulatedGroups groups(1, table);
   CoordinatorSettings settings;
   settings.clock = [&] { return groups.seconds(); };
   settings.drain_seconds = 30;
   bool stop = false;
   settings.judged = [&](const results::Judgement& j) { stop = stop || j.key.sample_id == "s5"; };
   settings.stop_signals = [&] { return stop ? 1 : 0; };
-  const RunOutcome outcome = coordinate(groups, 1, testing::plan_of(6, kVotes), make_item, *journal, settings);
+  const RunOutcome outcome = coordinate(groups, 1, support::plan_of(6, kVotes), make_item, *journal, settings);
   CHECK(outcome.ending == Ending::stopped);
   CHECK(outcome.lost_groups == 0);
   CHECK(groups.seconds() >= 30);
@@ -217,7 +217,7 @@ TEST_CASE("an item that makes the judge throw fails alone") {
   table.rows[0].sample = "s7";
   table.rows[0].vote = 1;
   table.rows[0].action = FakeAction::throw_error;
-  const RunOutcome outcome = run_in_process(groups_of(table), testing::plan_of(20, kVotes), make_item, *journal, {});
+  const RunOutcome outcome = run_in_process(groups_of(table), support::plan_of(20, kVotes), make_item, *journal, {});
   CHECK(outcome.ending == Ending::complete);
   CHECK(outcome.progress.failed >= 2);
   CHECK(outcome.progress.failed <= 4);
@@ -241,7 +241,7 @@ TEST_CASE("an exception in a group of several ranks ends the run with its messag
   table.rows[0].action = FakeAction::throw_error;
   std::string message;
   try {
-    run_in_process(groups_of(table, 1, 2), testing::plan_of(20, kVotes), make_item, *journal, {});
+    run_in_process(groups_of(table, 1, 2), support::plan_of(20, kVotes), make_item, *journal, {});
   } catch (const base::Error& error) {
     message = error.what();
   }
@@ -255,7 +255,7 @@ TEST_CASE("a judge that cannot be made ends the run with its error") {
   setup.make_judge = [](int, comm::Comm&) -> std::unique_ptr<Judge> { throw base::Error("model.safetensors: missing"); };
   std::string message;
   try {
-    run_in_process(setup, testing::plan_of(2, kVotes), make_item, *journal, {});
+    run_in_process(setup, support::plan_of(2, kVotes), make_item, *journal, {});
   } catch (const base::Error& error) {
     message = error.what();
     CHECK(error.kind() == base::ErrorKind::usage);
@@ -273,7 +273,7 @@ TEST_CASE("a journal that cannot be written ends the run, and the groups leave")
   };
   options.sync = [](int) { return 0; };
   results::Journal journal(run.path(), "fake: 1\n", options);
-  CHECK_THROWS_AS(run_in_process(groups_of(answers(), 2), testing::plan_of(20, kVotes), make_item, journal, {}), base::Error);
+  CHECK_THROWS_AS(run_in_process(groups_of(answers(), 2), support::plan_of(20, kVotes), make_item, journal, {}), base::Error);
   CHECK(table_of(run).size() == 9);  // ten writes: the epoch and nine judgements
 }
 
@@ -290,7 +290,7 @@ TEST_CASE("garbage and unasked judgements from a group do no harm") {
     FakeJudge judge(answers());
     run_worker(*alone, &leader, judge, {});
   });
-  const RunOutcome outcome = coordinate(*link, 2, testing::plan_of(20, kVotes), make_item, *journal, {});
+  const RunOutcome outcome = coordinate(*link, 2, support::plan_of(20, kVotes), make_item, *journal, {});
   worker.join();
   CHECK(outcome.ending == Ending::complete);
   CHECK(outcome.lost_groups == 1);

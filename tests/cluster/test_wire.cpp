@@ -12,8 +12,8 @@ using namespace assize::cluster;
 namespace {
 
 std::vector<Message> one_of_each() {
-  return {Hello{17, "host a"}, Finished{testing::judgement_number(11)}, Alive{{1, 2, 3, 4}},
-          Fatal{"no such model", base::ErrorKind::usage}, Bye{}, Lease{testing::item_number(3)}, Shutdown{}};
+  return {Hello{17, "host a"}, Finished{support::judgement_number(11)}, Alive{{1, 2, 3, 4}},
+          Fatal{"no such model", base::ErrorKind::usage}, Bye{}, Lease{support::item_number(3)}, Shutdown{}};
 }
 
 }  // namespace
@@ -25,8 +25,8 @@ TEST_CASE("every message survives the wire") {
     CHECK(back.index() == message.index());
     CHECK(encode(back) == bytes);
   }
-  const auto lease = std::get<Lease>(decode(encode(Message{Lease{testing::item_number(3)}})));
-  const WorkItem item = testing::item_number(3);
+  const auto lease = std::get<Lease>(decode(encode(Message{Lease{support::item_number(3)}})));
+  const WorkItem item = support::item_number(3);
   REQUIRE(lease.item.prompts.size() == item.prompts.size());
   CHECK(lease.item.prompts[1].text == item.prompts[1].text);
   CHECK(lease.item.prompts[1].images == item.prompts[1].images);
@@ -42,7 +42,7 @@ TEST_CASE("a step order survives the wire, and no news is no bytes") {
   CHECK(encode(StepOrder{}).empty());
   CHECK(decode_step_order({}).next == StepOrder::Next::step);
   StepOrder order;
-  order.items = {testing::item_number(1), testing::item_number(2)};
+  order.items = {support::item_number(1), support::item_number(2)};
   const StepOrder back = decode_step_order(encode(order));
   CHECK(back.next == StepOrder::Next::step);
   REQUIRE(back.items.size() == 2);
@@ -71,7 +71,7 @@ TEST_CASE("cut, lengthened and random messages are refused without harm") {
     }
   }
   CHECK(refused > 15000);
-  auto bytes = encode(Message{Lease{testing::item_number(3)}});
+  auto bytes = encode(Message{Lease{support::item_number(3)}});
   for (int round = 0; round < 20000; ++round) {
     auto changed = bytes;
     changed[random() % changed.size()] = static_cast<std::byte>(random());

@@ -20,8 +20,8 @@
 using namespace assize;
 using results::Journal;
 using results::Judgement;
-using testing::equal;
-using testing::judgement_number;
+using support::equal;
+using support::judgement_number;
 using support::TemporaryFolder;
 namespace fs = std::filesystem;
 

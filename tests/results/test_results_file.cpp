@@ -13,7 +13,7 @@
 #include "tests/results/judgements.h"
 
 using namespace assize;
-using testing::judgement_number;
+using support::judgement_number;
 using support::TemporaryFolder;
 namespace fs = std::filesystem;
 
@@ -201,7 +201,7 @@ TEST_CASE("the index finds judgements by call, in any order and over segments") 
   for (int i = 59; i >= 0; --i) {
     const auto found = index.find(base::digest(judgement_number(i).key));
     REQUIRE(found);
-    CHECK(testing::equal(*found, judgement_number(i)));
+    CHECK(support::equal(*found, judgement_number(i)));
   }
   CHECK_FALSE(index.find(base::digest(judgement_number(60).key)));
   CHECK_FALSE(index.contains({1, 2}));
