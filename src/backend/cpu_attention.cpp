@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace assize::backend {
 
@@ -62,6 +63,30 @@ void plan_causal(const AttentionPlan& plan, std::int32_t group, std::int32_t wan
     }
     s = stop;
   }
+}
+
+std::int32_t plan_segments(std::span<const std::int32_t> segment_ends, std::vector<std::int32_t>& slots,
+                           std::vector<std::int32_t>& blocks, QueryTiles& tiles) {
+  slots.clear();
+  std::int32_t block_count = 0, begin = 0;
+  for (const std::int32_t end : segment_ends) {
+    for (std::int32_t r = begin; r < end; ++r) slots.push_back(block_count * kBlockTokens + (r - begin));
+    block_count += (end - begin + kBlockTokens - 1) / kBlockTokens;
+    begin = end;
+  }
+  blocks.resize(static_cast<std::size_t>(block_count));
+  std::iota(blocks.begin(), blocks.end(), 0);
+  tiles.clear();
+  begin = 0;
+  for (const std::int32_t end : segment_ends) {
+    const auto first = static_cast<std::int32_t>(tiles.tokens.size());
+    for (std::int32_t r = begin; r < end; ++r)
+      tiles.tokens.push_back(
+          {r, end - begin, blocks.data() + slots[static_cast<std::size_t>(begin)] / kBlockTokens});
+    tiles.cut(first, kernels::kMaxAttentionRows);
+    begin = end;
+  }
+  return block_count;
 }
 
 void run_attention(kernels::InstructionSet set, const QueryTiles& tiles, const AttentionShape& shape,

@@ -56,6 +56,11 @@ struct QueryTiles {
 /// one kv head.
 void plan_causal(const AttentionPlan& plan, std::int32_t group, std::int32_t wanted_tiles, QueryTiles& tiles);
 
+/// Tiles of bidirectional attention inside segments that end at `segment_ends`. Each segment gets blocks of
+/// its own, numbered from 0: `slots` = the slot of each row, `blocks` = 0, 1, 2, ...; returns how many.
+std::int32_t plan_segments(std::span<const std::int32_t> segment_ends, std::vector<std::int32_t>& slots,
+                           std::vector<std::int32_t>& blocks, QueryTiles& tiles);
+
 /// Heads of an attention operation and where its rows lie.
 struct AttentionShape {
   std::int32_t heads = 0;

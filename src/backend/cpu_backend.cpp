@@ -4,6 +4,7 @@
 #include "backend/backend.h"
 #include "backend/buffer.h"
 #include "backend/cpu_attention.h"
+#include "backend/cpu_product.h"
 #include "backend/cpu_sampler.h"
 #include "backend/cpu_weights.h"
 #include "backend/rope_table.h"
@@ -20,13 +21,8 @@ namespace {
 
 using kernels::InstructionSet;
 
-/// Rows of x that are packed and multiplied at a time: their tiles stay in the second-level cache.
-constexpr std::int32_t kLinearRows = 96;
 /// Rows of one task of an elementwise operation.
 constexpr std::int32_t kRowsPerTask = 8;
-/// Weights of one task of a product, which its row tiles read from the cache again and again.
-constexpr std::size_t kTaskWeightBytes = std::size_t{512} << 10;
-
 InstructionSet choose_instruction_set(const std::string& wanted) {
   if (!kernels::cpu_has(InstructionSet::avx2))
     throw base::Error("this CPU has no AVX2 and FMA, which the CPU backend needs; run on a newer machine",
@@ -51,6 +47,7 @@ class CpuBackend final : public Backend {
       : group_(group),
         set_(choose_instruction_set(settings.instruction_set)),
         pool_(settings.threads > 0 ? settings.threads : std::max(1, usable_cores() / group.size())),
+        product_(set_, pool_),
         sampler_(set_, group, pool_),
         attention_scratch_(static_cast<std::size_t>(pool_.threads()) * kernels::kAttentionScratchFloats *
                            sizeof(float)) {}
@@ -154,8 +151,9 @@ class CpuBackend final : public Backend {
   void linear(const Linear& weight, Activation x, std::int32_t rows, Activation out) override {
     const auto& packed = static_cast<const CpuLinear&>(weight);
     const bool reduced = packed.row_split && group_.size() > 1;
-    multiply(packed, floats(x), static_cast<std::size_t>(x.cols), rows,
-             reduced ? nullptr : packed.bias.floats(), floats(out), static_cast<std::size_t>(out.cols));
+    product_.multiply(packed, floats(x), static_cast<std::size_t>(x.cols), rows,
+                      reduced ? nullptr : packed.bias.floats(), floats(out),
+                      static_cast<std::size_t>(out.cols));
     if (!reduced) return;
     group_.all_reduce_sum({floats(out), static_cast<std::size_t>(rows) * static_cast<std::size_t>(out.cols)});
     if (packed.bias.bytes() > 0)
@@ -251,16 +249,7 @@ class CpuBackend final : public Backend {
                         std::span<const float> angles, std::span<const std::int32_t> segment_ends,
                         Activation out) override {
     // Each segment is a sequence of its own blocks in a one-layer cache; all its rows see all its keys.
-    vision_slots_.resize(static_cast<std::size_t>(rows));
-    std::int32_t blocks = 0, begin = 0;
-    for (const std::int32_t end : segment_ends) {
-      for (std::int32_t r = begin; r < end; ++r)
-        vision_slots_[static_cast<std::size_t>(r)] = blocks * kBlockTokens + (r - begin);
-      blocks += (end - begin + kBlockTokens - 1) / kBlockTokens;
-      begin = end;
-    }
-    vision_blocks_.resize(static_cast<std::size_t>(blocks));
-    for (std::int32_t b = 0; b < blocks; ++b) vision_blocks_[static_cast<std::size_t>(b)] = b;
+    const std::int32_t blocks = plan_segments(segment_ends, vision_slots_, vision_blocks_, tiles_);
     vision_cache_.blocks = blocks;
     vision_cache_.layers = 1;
     vision_cache_.kv_heads = heads;
@@ -270,17 +259,6 @@ class CpuBackend final : public Backend {
     vision_table_.set_angles(angles, pool_);
     rotate_and_store(qkv, rows, heads, heads, head_dim, vision_table_, vision_slots_, vision_cache_, 0);
 
-    tiles_.clear();
-    begin = 0;
-    for (const std::int32_t end : segment_ends) {
-      const auto first = static_cast<std::int32_t>(tiles_.tokens.size());
-      for (std::int32_t r = begin; r < end; ++r)
-        tiles_.tokens.push_back({r, end - begin,
-                                 &vision_blocks_[static_cast<std::size_t>(
-                                     vision_slots_[static_cast<std::size_t>(begin)] / kBlockTokens)]});
-      if (end > begin) tiles_.cut(first, kernels::kMaxAttentionRows);
-      begin = end;
-    }
     const AttentionShape shape{heads,
                                heads,
                                head_dim,
@@ -303,8 +281,8 @@ class CpuBackend final : public Backend {
       sample_logits_.reserve(count * local * sizeof(float));
       for (std::size_t r = 0; r < count; ++r)
         std::memcpy(sample_hidden_.floats() + r * width, row_of(hidden, batch[r].row), row_bytes(hidden));
-      multiply(packed, sample_hidden_.floats(), width, static_cast<std::int32_t>(count), nullptr,
-               sample_logits_.floats(), local);
+      product_.multiply(packed, sample_hidden_.floats(), width, static_cast<std::int32_t>(count), nullptr,
+                        sample_logits_.floats(), local);
       sampler_.choose(sample_logits_.floats(), packed.vocab, batch, results.subspan(first, count));
     }
   }
@@ -317,8 +295,8 @@ class CpuBackend final : public Backend {
       largest =
           std::max(largest, static_cast<std::size_t>(shard_range(packed.vocab, rank, group_.size()).size()));
     std::vector<float> own(largest), gathered(largest * static_cast<std::size_t>(group_.size())), all;
-    multiply(packed, row_of(hidden, row), static_cast<std::size_t>(hidden.cols), 1, nullptr, own.data(),
-             static_cast<std::size_t>(packed.out_features));
+    product_.multiply(packed, row_of(hidden, row), static_cast<std::size_t>(hidden.cols), 1, nullptr,
+                      own.data(), static_cast<std::size_t>(packed.out_features));
     group_.all_gather(std::as_bytes(std::span(own)), std::as_writable_bytes(std::span(gathered)));
     for (int rank = 0; rank < group_.size(); ++rank) {
       const auto begin =
@@ -353,72 +331,6 @@ class CpuBackend final : public Backend {
     });
   }
 
-  /// y = x W^T (+ bias): rows of x in packed tiles, tasks = ranges of panels.
-  void multiply(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
-                const float* bias, float* y, std::size_t y_stride) {
-    for (std::int32_t first = 0; first < rows; first += kLinearRows)
-      multiply_rows(weight, x + static_cast<std::size_t>(first) * x_stride, x_stride,
-                    std::min(kLinearRows, rows - first), bias, y + static_cast<std::size_t>(first) * y_stride,
-                    y_stride);
-  }
-
-  struct RowTile {
-    int first, rows, padded;
-    std::size_t offset;  ///< floats into linear_tiles_
-  };
-
-  void multiply_rows(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
-                     const float* bias, float* y, std::size_t y_stride) {
-    const auto k = static_cast<std::size_t>(weight.in_features);
-    RowTile tiles[kLinearRows];
-    int tile_count = 0;
-    std::size_t floats_used = 0;
-    for (std::int32_t first = 0; first < rows; ++tile_count) {
-      RowTile& tile = tiles[tile_count];
-      tile.first = first;
-      tile.rows = kernels::next_tile_rows(set_, rows - first, &tile.padded);
-      tile.offset = floats_used;
-      floats_used += static_cast<std::size_t>(tile.padded) * k;
-      first += tile.rows;
-    }
-    const float* packed_x = x;
-    if (rows > 1) {
-      linear_tiles_.reserve(floats_used * sizeof(float));
-      packed_x = linear_tiles_.floats();
-      const auto pack = [&](int t, int) {
-        const RowTile& tile = tiles[t];
-        kernels::pack_rows(x + static_cast<std::size_t>(tile.first) * x_stride, x_stride, tile.rows,
-                           tile.padded, weight.in_features, linear_tiles_.floats() + tile.offset);
-      };
-      pool_.run(tile_count, pack);
-    }
-    const int step = kernels::tile_panels(set_, tiles[0].padded);
-    const int balanced = weight.panel_count / (4 * pool_.threads());
-    const int cached = static_cast<int>(kTaskWeightBytes / std::max<std::size_t>(1, weight.panel_bytes));
-    const int task_panels = std::max(1, (std::min(balanced, cached) + step - 1) / step) * step;
-    pool_.run((weight.panel_count + task_panels - 1) / task_panels, [&](int index, int) {
-      const int panel = index * task_panels;
-      const auto column = static_cast<std::size_t>(panel) * kernels::kPanelColumns;
-      kernels::LinearTask task;
-      task.type = weight.type;
-      task.segments = weight.segments;
-      task.panels = weight.panels.data() + static_cast<std::size_t>(panel) * weight.panel_bytes;
-      task.panel_stride_bytes = weight.panel_bytes;
-      task.panel_count = std::min(task_panels, weight.panel_count - panel);
-      task.columns =
-          std::min(task.panel_count * kernels::kPanelColumns, weight.out_features - static_cast<int>(column));
-      task.bias = bias ? bias + column : nullptr;
-      task.y_stride = y_stride;
-      for (int t = 0; t < tile_count; ++t) {
-        task.tile = packed_x + tiles[t].offset;
-        task.rows = tiles[t].rows;
-        task.padded_rows = tiles[t].padded;
-        task.y = y + static_cast<std::size_t>(tiles[t].first) * y_stride + column;
-        kernels::linear(set_, task);
-      }
-    });
-  }
-
   void rotate_and_store(Activation qkv, std::int32_t rows, std::int32_t heads, std::int32_t kv_heads,
                         std::int32_t head_dim, const RopeTable& table, std::span<const std::int32_t> slots,
                         const CpuKvCache& cache, std::int32_t layer) {
@@ -442,9 +354,10 @@ class CpuBackend final : public Backend {
   comm::Comm& group_;
   InstructionSet set_;
   ThreadPool pool_;
+  CpuProduct product_;
   CpuSampler sampler_;
   std::vector<Buffer> activations_;
-  Buffer attention_scratch_, linear_tiles_, sample_hidden_, sample_logits_;
+  Buffer attention_scratch_, sample_hidden_, sample_logits_;
   RopeTable rope_table_, vision_table_;
   QueryTiles tiles_;
   std::vector<std::int32_t> vision_slots_, vision_blocks_;

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "backend/buffer.h"
+#include "backend/cpu_weights.h"
+#include "backend/thread_pool.h"
+#include "kernels/cpu/linear.h"
+
+namespace assize::backend {
+
+/// Products with packed weights, cut into tasks of panels. How they are cut changes no bit.
+class CpuProduct {
+ public:
+  CpuProduct(kernels::InstructionSet set, ThreadPool& pool) : set_(set), pool_(pool) {}
+
+  /// y[r] = W x[r] (+ bias, if not null) for `rows` rows, `x_stride` and `y_stride` floats apart.
+  void multiply(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
+                const float* bias, float* y, std::size_t y_stride);
+
+ private:
+  void multiply_block(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
+                      const float* bias, float* y, std::size_t y_stride);
+
+  kernels::InstructionSet set_;
+  ThreadPool& pool_;
+  Buffer packed_rows_;
+};
+
+}  // namespace assize::backend
