@@ -37,9 +37,9 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--state", type=pathlib.Path, required=True, help="folder of the resumable state")
     parser.add_argument("--see-steps", type=int, default=500, help="steps of the vision tower alone")
-    parser.add_argument("--describe-steps", type=int, default=300, help="then steps that describe pictures")
-    parser.add_argument("--judge-steps", type=int, default=500, help="then steps that judge")
-    parser.add_argument("--decay-steps", type=int, default=200, help="last steps, over which the rate falls to zero")
+    parser.add_argument("--describe-steps", type=int, default=220, help="then steps that describe pictures")
+    parser.add_argument("--judge-steps", type=int, default=920, help="then steps that judge")
+    parser.add_argument("--decay-steps", type=int, default=260, help="last steps, over which the rate falls to zero")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
