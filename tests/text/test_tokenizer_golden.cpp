@@ -114,7 +114,8 @@ TEST_CASE("text that comes token by token equals the text of all tokens") {
   };
   for (const std::string& bytes : golden::strings())
     check(tokenizer.encode(bytes, SpecialTokens::parse), DecodeSpecial::skip);
-  for (const auto& row : golden::read("tokenizer_ids_qwen.json").at("decode")) {
+  const auto ids_of_qwen = golden::read("tokenizer_ids_qwen.json");
+  for (const auto& row : ids_of_qwen.at("decode")) {
     check(row.at("ids").get<std::vector<std::int32_t>>(), DecodeSpecial::keep);
   }
 }
