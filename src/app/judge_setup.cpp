@@ -24,8 +24,8 @@ namespace assize::app {
 namespace {
 
 constexpr double kGibibyte = 1024.0 * 1024 * 1024;
-/// What a rank needs beside weights and KV cache: code, activations, pictures in work.
-constexpr double kWorkingBytes = 300.0 * 1024 * 1024;
+/// What a rank needs beside weights, KV cache and the model's buffers: code, prompts, pictures in work.
+constexpr double kProgramBytes = 256.0 * 1024 * 1024;
 
 media::ImagePreprocessing preprocessing_of(const job::JudgeSpec& judge) {
   media::ImageProcessorChoice choice = media::ImageProcessorChoice::as_configured;
@@ -45,23 +45,27 @@ double available_bytes() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 2;
 }
 
-/// KV blocks of one rank: what the job asks for, else what all slots could ever need, within memory.
-std::int32_t kv_blocks(const job::JobSpec& job, const model::ModelConfig& config, const JudgeSetup& setup) {
+/// KV blocks of one rank whose other buffers are sized by `limits`: what the job asks for, else what all slots could
+/// ever need, within memory.
+std::int32_t kv_blocks(const job::JobSpec& job, const model::ModelConfig& config, const model::ModelLimits& limits,
+                       const JudgeSetup& setup) {
   const int ranks = job.parallel.tensor_parallel;
   const double block = static_cast<double>(model::kv_block_bytes(config, ranks));
   const double weights = static_cast<double>(model::estimate_weight_bytes(config, ranks));
-  const double room = available_bytes() * 0.9 / setup.ranks_on_node - weights - kWorkingBytes;
+  const double working = kProgramBytes + static_cast<double>(model::buffer_bytes(config, limits, ranks));
+  const double room = available_bytes() * 0.9 / setup.ranks_on_node - weights - working;
   const int longest = std::min(config.max_positions, std::max(setup.longest_prompt_tokens, 1) + job.sampling.max_new_tokens);
   const double one = static_cast<double>(longest) / backend::kBlockTokens + 2;
   const double wanted = job.engine.kv_memory_gib > 0 ? job.engine.kv_memory_gib * kGibibyte / block : one * job.engine.slots;
   const double blocks = std::min(wanted, 1e6);
   if (job.engine.kv_memory_gib > 0 ? blocks * block > room : one * block > room) {
     throw base::Error(fmt::format(
-        "the judge does not fit: {:.2f} GiB of weights + {:.2f} GiB of KV cache ({:.0f} blocks of {} tokens) + 0.29 GiB to work "
+        "the judge does not fit: {:.2f} GiB of weights + {:.2f} GiB of KV cache ({:.0f} blocks of {} tokens) + {:.2f} GiB to work "
         "with, for each of {} ranks on this node, are more than the {:.2f} GiB that it has free; use fewer ranks on a node, a "
         "larger parallel.tensor_parallel, or a smaller sampling.max_new_tokens or engine.kv_memory_gib",
         weights / kGibibyte, (job.engine.kv_memory_gib > 0 ? blocks : one) * block / kGibibyte,
-        job.engine.kv_memory_gib > 0 ? blocks : one, backend::kBlockTokens, setup.ranks_on_node, available_bytes() / kGibibyte));
+        job.engine.kv_memory_gib > 0 ? blocks : one, backend::kBlockTokens, working / kGibibyte, setup.ranks_on_node,
+        available_bytes() / kGibibyte));
   }
   return static_cast<std::int32_t>(std::max(1.0, std::min(blocks, room / block)));
 }
@@ -116,12 +120,12 @@ class LoadedJudge final : public cluster::Judge {
     model::ModelLimits limits;
     limits.step_rows = job.engine.step_rows;
     limits.sample_rows = job.engine.slots;
-    limits.kv_blocks = kv_blocks(job, config, setup);
     if (setup.largest_picture_patches > 0) {
       limits.image_patches = setup.largest_picture_patches;
       const int merge = config.vision.merge_size * config.vision.merge_size;
       limits.embedding_rows = setup.largest_picture_patches / std::max(1, merge) * std::clamp(job.engine.slots, 4, 64);
     }
+    limits.kv_blocks = kv_blocks(job, config, limits, setup);
     backend_ = backend::make_cpu_backend(group, cpu);
     model_ = model::load_model(job.judge.path.string(), config, limits, *backend_);
     engine::EngineSettings settings;
