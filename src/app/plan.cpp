@@ -29,6 +29,11 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job) {
     }
     const suite::Suite& suite = suites.back();
     if (!ids.insert(suite.id).second) add_problem(fmt::format("{}: the suite id '{}' is used twice in this job", file.string(), suite.id));
+    for (const suite::MediaKind kind : suite.prompt.media) {
+      if (kind == suite::MediaKind::image) continue;
+      add_problem(fmt::format("{}: suite '{}' cannot be judged by this build: its prompt shows {}, and there is no {} judge yet; "
+                              "take it out of 'suites'", file.string(), suite.id, suite::media_name(kind), suite::media_name(kind)));
+    }
     if (suite.samples.empty()) add_problem(fmt::format("{}: the suite has no samples", file.string()));
     if (job.judging.reading == job::Reading::likelihood) {
       if (suite.prompt.labels.empty()) {

@@ -1,8 +1,10 @@
 #include "suite/prompt.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <functional>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -25,26 +27,56 @@ int shown_candidates(verdict::Protocol protocol) {
   return 0;
 }
 
-/// A placeholder: what it shows and, for candidates, which (1-based).
+constexpr std::array kMediaKinds{MediaKind::image, MediaKind::video, MediaKind::audio, MediaKind::molecule};
+
+/// The kind of that name, or none.
+std::optional<MediaKind> media_kind(std::string_view name) {
+  for (const MediaKind kind : kMediaKinds) {
+    if (name == media_name(kind)) return kind;
+  }
+  return {};
+}
+
+/// A placeholder: what it shows.
 struct Placeholder {
-  enum class Kind { question, image, candidate, candidate_image, unknown } kind = Kind::unknown;
-  int candidate = 0;
+  enum class Kind { question, field, media, candidate_text, candidates, number, letter, unknown } kind = Kind::unknown;
+  int candidate = 0;  ///< 1-based; 0: of the question; -1: the one that `each` is at
+  std::optional<MediaKind> media;
+  std::string_view field;
+
+  bool of_each() const { return candidate < 0 || kind == Kind::number || kind == Kind::letter; }
 };
 
 Placeholder parse_placeholder(std::string_view name) {
-  if (name == "question") return {Placeholder::Kind::question, 0};
-  if (name == "image") return {Placeholder::Kind::image, 0};
-  constexpr std::string_view prefix = "candidate_", suffix = "_image";
-  if (name.substr(0, prefix.size()) != prefix) return {};
-  name.remove_prefix(prefix.size());
-  Placeholder found{Placeholder::Kind::candidate, 0};
-  if (name.size() > suffix.size() && name.substr(name.size() - suffix.size()) == suffix) {
-    found.kind = Placeholder::Kind::candidate_image;
-    name.remove_suffix(suffix.size());
+  using Kind = Placeholder::Kind;
+  if (name == "question") return {Kind::question, 0, {}, {}};
+  if (name == "candidates") return {Kind::candidates, 0, {}, {}};
+  if (name == "number") return {Kind::number, 0, {}, {}};
+  if (name == "letter") return {Kind::letter, 0, {}, {}};
+  if (const auto kind = media_kind(name)) return {Kind::media, 0, kind, {}};
+  const auto take = [&name](std::string_view prefix) {
+    if (name.substr(0, prefix.size()) != prefix) return false;
+    name.remove_prefix(prefix.size());
+    return true;
+  };
+  if (take("field:")) return name.empty() ? Placeholder{} : Placeholder{Kind::field, 0, {}, name};
+  if (!take("candidate")) return {};
+  int candidate = -1;
+  const std::string_view rest = name;
+  if (take("_")) {
+    const auto [at, code] = std::from_chars(name.data(), name.data() + name.size(), candidate);
+    if (code != std::errc{}) {
+      name = rest;
+    } else if (candidate < 1) {
+      return {};
+    } else {
+      name.remove_prefix(static_cast<std::size_t>(at - name.data()));
+    }
   }
-  const auto [at, code] = std::from_chars(name.data(), name.data() + name.size(), found.candidate);
-  if (code != std::errc{} || at != name.data() + name.size() || found.candidate < 1) return {};
-  return found;
+  if (name.empty()) return {Kind::candidate_text, candidate, {}, {}};
+  if (!take("_")) return {};
+  const auto kind = media_kind(name);
+  return kind ? Placeholder{Kind::media, candidate, kind, {}} : Placeholder{};
 }
 
 /// Walks a template: `text` for literal pieces, `placeholder` for names in braces.
@@ -74,23 +106,34 @@ std::string walk(std::string_view source, const std::function<void(std::string_v
   return {};
 }
 
-void check_placeholders(const std::string& wording, const char* key, const job::Place& place, verdict::Protocol protocol,
-                        job::Problems& problems) {
+/// Checks one text of a prompt and notes the media that it shows.
+void check_placeholders(PromptTemplate& prompt, const std::string& wording, const char* key, const job::Place& place,
+                        verdict::Protocol protocol, job::Problems& problems) {
   const int shown = shown_candidates(protocol);
+  const bool in_each = std::string_view(key) == "each";
   std::vector<int> seen;
+  bool all = false;
   const std::string trouble = walk(wording, [](std::string_view) {}, [&](std::string_view name) {
     const Placeholder found = parse_placeholder(name);
-    if (found.kind == Placeholder::Kind::unknown) {
-      problems.add(place, fmt::format("'{}' has the unknown placeholder '{{{}}}'; known: {{question}}, {{image}}, "
-                                      "{{candidate_1}}, {{candidate_1_image}}, …", key, name));
+    if (found.kind == Placeholder::Kind::unknown || found.of_each() != in_each) {
+      problems.add(place, fmt::format("'{}' has the unknown placeholder '{{{}}}'; known: {}", key, name,
+                                      in_each ? "{number}, {letter}, {candidate}, {candidate_image}, …"
+                                              : "{question}, {field:NAME}, {image}, {video}, {audio}, {molecule}, {candidate_1}, "
+                                                "{candidate_1_image}, …, {candidates}"));
+    }
+    if (found.media) prompt.media.insert(*found.media);
+    if (found.kind == Placeholder::Kind::candidates) {
+      all = true;
+      if (prompt.each.empty()) problems.add(place, fmt::format("'{}' has {{candidates}}, but there is no 'each'", key));
     }
     if (shown && found.candidate > shown) {
       problems.add(place, fmt::format("'{}' shows candidate {}, but protocol {} has {}", key, found.candidate,
                                       verdict::name(protocol), shown));
     }
-    if (found.candidate) seen.push_back(found.candidate);
+    if (found.candidate > 0) seen.push_back(found.candidate);
   });
   if (!trouble.empty()) problems.add(place, fmt::format("'{}' has {}", key, trouble));
+  if (in_each || all) return;
   const int expected = shown ? shown : (seen.empty() ? 1 : *std::max_element(seen.begin(), seen.end()));
   for (int candidate = 1; candidate <= expected; ++candidate) {
     if (std::find(seen.begin(), seen.end(), candidate) == seen.end()) {
@@ -134,7 +177,91 @@ void read_verdict_form(job::MapReader reader, PromptTemplate& prompt, job::Probl
   reader.finish();
 }
 
+/// Puts a rendered prompt together from the texts of a template.
+class Renderer {
+ public:
+  Renderer(const PromptTemplate& prompt, const Sample& sample, std::span<const std::uint16_t> presentation, RenderedPrompt& out)
+      : prompt_(prompt), sample_(sample), presentation_(presentation), out_(out) {}
+
+  /// `at`: the candidate (1-based, as shown) that `each` is at.
+  void add_wording(std::string_view wording, int at) {
+    walk(wording, [this](std::string_view text) { add(PromptPart::Kind::trusted, text); },
+         [&](std::string_view name) { add_placeholder(name, at); });
+  }
+
+ private:
+  void add(PromptPart::Kind kind, std::string_view text) {
+    if (text.empty()) return;
+    if (kind != PromptPart::Kind::image && !out_.user.empty() && out_.user.back().kind == kind) {
+      out_.user.back().text += text;
+    } else {
+      out_.user.push_back({kind, std::string(text)});
+    }
+  }
+
+  void add_placeholder(std::string_view name, int at) {
+    using Kind = Placeholder::Kind;
+    const Placeholder found = parse_placeholder(name);
+    const int number = found.candidate < 0 ? at : found.candidate;
+    if (number > static_cast<int>(presentation_.size())) {
+      throw base::Error(fmt::format("sample '{}' has {} candidates, but {} shows candidate {}", sample_.id, presentation_.size(),
+                                    prompt_.file.string(), number));
+    }
+    const Candidate* candidate =
+        number > 0 ? &sample_.candidates.at(presentation_[static_cast<std::size_t>(number) - 1]) : nullptr;
+    switch (found.kind) {
+      case Kind::question: add(PromptPart::Kind::untrusted, sample_.question); break;
+      case Kind::field: add_field(found.field); break;
+      case Kind::candidate_text: add(PromptPart::Kind::untrusted, candidate->text); break;
+      case Kind::media: add_media(*found.media, candidate ? candidate->images : sample_.images, name); break;
+      case Kind::number: add(PromptPart::Kind::trusted, std::to_string(at)); break;
+      case Kind::letter: add(PromptPart::Kind::trusted, std::string(1, static_cast<char>('A' + at - 1))); break;
+      case Kind::candidates:
+        for (int each = 1; each <= static_cast<int>(presentation_.size()); ++each) {
+          if (each > 1) add(PromptPart::Kind::trusted, "\n\n");
+          add_wording(prompt_.each, each);
+        }
+        break;
+      case Kind::unknown: break;
+    }
+  }
+
+  void add_field(std::string_view field) {
+    const auto at = sample_.fields.find(std::string(field));
+    if (at == sample_.fields.end()) {
+      throw base::Error(fmt::format("sample '{}' has no field '{}', which {} shows", sample_.id, field, prompt_.file.string()));
+    }
+    add(PromptPart::Kind::untrusted, at->second);
+  }
+
+  void add_media(MediaKind kind, const std::vector<std::string>& images, std::string_view name) {
+    if (kind != MediaKind::image) {
+      throw base::Error(fmt::format("sample '{}': {} shows {{{}}}, and this build judges pictures and text only", sample_.id,
+                                    prompt_.file.string(), name));
+    }
+    if (images.empty()) {
+      throw base::Error(fmt::format("sample '{}' has no picture for {{{}}} of {}", sample_.id, name, prompt_.file.string()));
+    }
+    for (const auto& image : images) add(PromptPart::Kind::image, image);
+  }
+
+  const PromptTemplate& prompt_;
+  const Sample& sample_;
+  std::span<const std::uint16_t> presentation_;
+  RenderedPrompt& out_;
+};
+
 }  // namespace
+
+std::string_view media_name(MediaKind kind) {
+  switch (kind) {
+    case MediaKind::image: return "image";
+    case MediaKind::video: return "video";
+    case MediaKind::audio: return "audio";
+    case MediaKind::molecule: return "molecule";
+  }
+  return {};
+}
 
 PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol protocol) {
   const job::Tree tree = job::read_yaml(file);
@@ -149,10 +276,13 @@ PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol 
   reader.get("system", prompt.system);
   reader.get("user", prompt.user);
   reader.require("user");
+  reader.get("each", prompt.each);
+  if (!prompt.each.empty() && prompt.each.back() == '\n') prompt.each.pop_back();
   reader.get("assistant", prompt.prefill);
   prompt.profile.prefill = prompt.prefill;
   read_verdict_form(job::MapReader(reader.take("verdict"), tree.place, "verdict", problems), prompt, problems);
-  check_placeholders(prompt.user, "user", reader.place("user"), protocol, problems);
+  check_placeholders(prompt, prompt.user, "user", reader.place("user"), protocol, problems);
+  check_placeholders(prompt, prompt.each, "each", reader.place("each"), protocol, problems);
 
   if (const job::Tree* likelihood = reader.take("likelihood")) {
     job::MapReader inner(likelihood, tree.place, "likelihood", problems);
@@ -165,7 +295,7 @@ PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol 
     inner.require("assistant");
     inner.require("labels");
     if (prompt.labels.size() > 16) problems.add(inner.place("labels"), "'likelihood.labels' may hold at most 16 labels");
-    check_placeholders(prompt.likelihood_user, "likelihood.user", inner.place("user"), protocol, problems);
+    check_placeholders(prompt, prompt.likelihood_user, "likelihood.user", inner.place("user"), protocol, problems);
     inner.finish();
   }
   reader.finish();
@@ -179,38 +309,7 @@ RenderedPrompt render(const PromptTemplate& prompt, Wording wording, const Sampl
   RenderedPrompt out;
   out.system = generate ? prompt.system : prompt.likelihood_system;
   out.assistant_prefill = generate ? prompt.prefill : prompt.likelihood_prefill;
-  const auto add = [&out](PromptPart::Kind kind, std::string_view text) {
-    if (text.empty()) return;
-    if (kind != PromptPart::Kind::image && !out.user.empty() && out.user.back().kind == kind) {
-      out.user.back().text += text;
-    } else {
-      out.user.push_back({kind, std::string(text)});
-    }
-  };
-  const auto add_images = [&](const std::vector<std::string>& images, std::string_view name) {
-    if (images.empty()) {
-      throw base::Error(fmt::format("sample '{}' has no picture for {{{}}} of {}", sample.id, name, prompt.file.string()));
-    }
-    for (const auto& image : images) add(PromptPart::Kind::image, image);
-  };
-  walk(generate ? prompt.user : prompt.likelihood_user,
-       [&](std::string_view text) { add(PromptPart::Kind::trusted, text); },
-       [&](std::string_view name) {
-         const Placeholder found = parse_placeholder(name);
-         if (found.candidate > static_cast<int>(presentation.size())) {
-           throw base::Error(fmt::format("sample '{}' has {} candidates, but {} shows candidate {}", sample.id,
-                                         presentation.size(), prompt.file.string(), found.candidate));
-         }
-         const Candidate* candidate =
-             found.candidate ? &sample.candidates.at(presentation[static_cast<std::size_t>(found.candidate) - 1]) : nullptr;
-         switch (found.kind) {
-           case Placeholder::Kind::question: add(PromptPart::Kind::untrusted, sample.question); break;
-           case Placeholder::Kind::image: add_images(sample.images, name); break;
-           case Placeholder::Kind::candidate: add(PromptPart::Kind::untrusted, candidate->text); break;
-           case Placeholder::Kind::candidate_image: add_images(candidate->images, name); break;
-           case Placeholder::Kind::unknown: break;
-         }
-       });
+  Renderer(prompt, sample, presentation, out).add_wording(generate ? prompt.user : prompt.likelihood_user, 0);
   return out;
 }
 

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "suite/sample.h"
@@ -29,13 +31,22 @@ struct RenderedPrompt {
   std::string assistant_prefill;  ///< trusted: what the answer starts with
 };
 
+/// A kind of media that a prompt can show.
+enum class MediaKind : std::uint8_t { image, video, audio, molecule };
+
+/// "image", "video", "audio", "molecule": as in placeholders.
+std::string_view media_name(MediaKind kind);
+
 /// A prompt file (configs/prompts/*.yaml): versioned data with named placeholders:
-/// {question}, {image} (all pictures of the question), {candidate_N} (text of the N-th shown candidate),
-/// {candidate_N_image}. "{{" and "}}" are braces.
+/// {question}, {field:NAME} (a further text of the sample), {image}, {video}, {audio}, {molecule} (all such media of the
+/// question), {candidate_N} (text of the N-th shown candidate), {candidate_N_image} … {candidate_N_molecule}, and
+/// {candidates}: the text `each` once for every candidate shown, a blank line between them, in which {number} counts from
+/// 1, {letter} from A and {candidate}, {candidate_image} … are that candidate's. "{{" and "}}" are braces.
 struct PromptTemplate {
   std::string id;
   std::string system;
   std::string user;
+  std::string each;                  ///< what {candidates} repeats
   std::string prefill;               ///< `assistant:` optional start of the answer, such as "<think>"
   verdict::ParserProfile profile;    ///< from `verdict:`
   // Likelihood reading, from `likelihood:`; empty labels: not possible with this prompt.
@@ -43,6 +54,7 @@ struct PromptTemplate {
   std::string likelihood_user;
   std::string likelihood_prefill;
   std::vector<std::string> labels;
+  std::set<MediaKind> media;         ///< kinds that the prompt shows
   std::filesystem::path file;
 };
 
@@ -54,7 +66,7 @@ PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol 
 enum class Wording { generate, likelihood };
 
 /// Renders `sample` with its candidates in the order of `presentation`. Throws Error naming sample and
-/// placeholder when the sample lacks what the prompt shows.
+/// placeholder when the sample lacks what the prompt shows, or when the prompt shows media other than pictures.
 RenderedPrompt render(const PromptTemplate& prompt, Wording wording, const Sample& sample,
                       std::span<const std::uint16_t> presentation);
 

@@ -1,22 +1,33 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace assize::suite {
 
-/// One answer to be judged: text, pictures (absolute paths), or both.
+/// Media other than pictures, as absolute paths.
+struct OtherMedia {
+  std::vector<std::string> videos;
+  std::vector<std::string> audio;
+  std::vector<std::string> molecules;  ///< JSON files with `smiles`, `atoms`, `coordinates`
+};
+
+/// One answer to be judged: text, media, or both.
 struct Candidate {
   std::string text;
-  std::vector<std::string> images;
+  std::vector<std::string> images;  ///< absolute paths
+  OtherMedia other = {};
 };
 
 /// One labelled item of a suite.
 struct Sample {
   std::string id;                     ///< unique in the suite
   std::string question;
-  std::vector<std::string> images;    ///< absolute paths
+  std::vector<std::string> images;    ///< of the question, absolute paths
+  OtherMedia other;                   ///< of the question
+  std::map<std::string, std::string> fields;  ///< further texts that a prompt may show: name, text
   std::vector<Candidate> candidates;
   /// People's label in the protocol's form: "A", "B", "tie"; "A>B" …; "CDAB"; a number as text for score.
   /// Empty where there is none.

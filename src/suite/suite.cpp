@@ -60,14 +60,15 @@ class LineReader {
     sample_.id = text(json_, "id");
     if (sample_.id.empty()) problems_.add(sample_.line, "", "'id' is missing or not text");
     sample_.question = text(json_, "question");
-    sample_.images = images(json_);
+    media(json_, sample_);
+    fields();
     sample_.group = text(json_, "group");
     sample_.cluster = text(json_, "cluster");
     if (sample_.cluster.empty()) sample_.cluster = sample_.id;
     candidates();
     labels(suite);
-    static const std::set<std::string> known{"id", "question", "images", "candidates", "human", "annotators", "group",
-                                             "cluster", "meta"};
+    static const std::set<std::string> known{"id", "question", "images", "videos", "audio", "molecules", "fields", "candidates",
+                                             "human", "annotators", "group", "cluster", "meta"};
     for (const auto& [key, unused] : json_.items()) {
       if (!known.count(key)) {
         const std::string near = job::nearest(key, {known.begin(), known.end()});
@@ -88,30 +89,48 @@ class LineReader {
     return {};
   }
 
-  std::vector<std::string> images(const Json& from) {
+  std::vector<std::string> files(const Json& from, const char* key, const char* what) {
     std::vector<std::string> paths;
-    const auto at = from.find("images");
+    const auto at = from.find(key);
     if (at == from.end() || at->is_null()) return paths;
     if (!at->is_array()) {
-      problem("'images' must be a list of paths");
+      problem(fmt::format("'{}' must be a list of paths", key));
       return paths;
     }
     for (const Json& name : *at) {
       if (!name.is_string()) {
-        problem("'images' must be a list of paths");
+        problem(fmt::format("'{}' must be a list of paths", key));
         continue;
       }
       const fs::path relative = fs::path(name.get<std::string>()).lexically_normal();
       if (relative.is_absolute() || (!relative.empty() && *relative.begin() == "..")) {
-        problem(fmt::format("picture '{}' lies outside the suite's folder", relative.string()));
+        problem(fmt::format("{} '{}' lies outside the suite's folder", what, relative.string()));
         continue;
       }
       const fs::path path = folder_ / relative;
       std::error_code code;
-      if (!fs::is_regular_file(path, code)) problem(fmt::format("picture '{}' does not exist", path.string()));
+      if (!fs::is_regular_file(path, code)) problem(fmt::format("{} '{}' does not exist", what, path.string()));
       paths.push_back(path.string());
     }
     return paths;
+  }
+
+  template <typename Holder>  // Sample or Candidate
+  void media(const Json& from, Holder& to) {
+    to.images = files(from, "images", "picture");
+    to.other.videos = files(from, "videos", "video");
+    to.other.audio = files(from, "audio", "audio file");
+    to.other.molecules = files(from, "molecules", "molecule file");
+  }
+
+  void fields() {
+    const auto at = json_.find("fields");
+    if (at == json_.end() || at->is_null()) return;
+    if (!at->is_object()) {
+      problem("'fields' must be a map of name to text");
+      return;
+    }
+    for (const auto& [name, unused] : at->items()) sample_.fields[name] = text(*at, name.c_str());
   }
 
   void candidates() {
@@ -126,7 +145,7 @@ class LineReader {
         candidate.text = entry.get<std::string>();
       } else if (entry.is_object()) {
         candidate.text = text(entry, "text");
-        candidate.images = images(entry);
+        media(entry, candidate);
       } else {
         problem("a candidate must be text or {\"text\": …, \"images\": […]}");
       }
@@ -290,7 +309,12 @@ Suite load_suite(const fs::path& file, int limit, std::uint64_t seed) {
 
   const fs::path prompt_file = job::resolve(prompt_name, file);
   suite.prompt = load_prompt(prompt_file, suite.protocol);
-  const fs::path samples_file = fs::absolute(file).parent_path() / samples_name;
+  const fs::path samples_file = job::resolve(samples_name, file);
+  std::error_code code;
+  if (!fs::exists(samples_file, code)) {
+    throw base::Error(fmt::format("{}: its samples file '{}' does not exist, neither beside it nor beside configs/; for a "
+                                  "published suite tools/import-suite {} SOURCE makes it", file.string(), samples_name, suite.id));
+  }
   const std::string contents = base::read_file(samples_file, std::uintmax_t{64} << 30);
   read_samples(samples_file, contents, suite, problems);
   if (count >= 0 && problems.empty() && suite.samples.size() != static_cast<std::size_t>(count)) {

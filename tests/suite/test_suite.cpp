@@ -111,6 +111,41 @@ TEST_CASE("prompt: rendering follows the presentation and keeps data apart") {
   CHECK_THROWS_WITH(render(prompt, Wording::generate, sample, swapped), Contains("sample 'a' has no picture for {image}"));
 }
 
+TEST_CASE("prompt: fields, and {candidates} for as many as a sample has") {
+  TemporaryFolder folder;
+  const auto file = folder.write("p.yaml", "id: p\nuser: \"{field:source}>{candidates}\"\neach: \"{number}{letter}={candidate}\"\n");
+  const PromptTemplate prompt = load_prompt(file, Protocol::rank);
+  Sample sample;
+  sample.id = "a";
+  sample.fields["source"] = "{question}";
+  sample.candidates = {{"x", {}}, {"y", {}}, {"z", {}}};
+  const std::vector<std::uint16_t> shown{2, 0, 1};
+  std::string text;
+  for (const auto& part : render(prompt, Wording::generate, sample, shown).user) text += part.text;
+  CHECK(text == "{question}>1A=z\n\n2B=x\n\n3C=y");
+  sample.fields.clear();
+  CHECK_THROWS_WITH(render(prompt, Wording::generate, sample, shown), Contains("sample 'a' has no field 'source'"));
+  CHECK_THROWS_WITH(load_prompt(folder.write("q.yaml", "id: p\nuser: \"{candidates} {number}\"\n"), Protocol::rank),
+                    Contains("there is no 'each'") && Contains("unknown placeholder '{number}'"));
+}
+
+TEST_CASE("suite: other media and fields; a prompt says which kinds it shows") {
+  TemporaryFolder folder;
+  folder.write("media/x.wav", "");
+  const Suite suite = load_suite(
+      write_suite(folder,
+                  R"({"id": "a", "fields": {"f": "g"}, "audio": ["media/x.wav"], "candidates": [{"audio": ["media/x.wav"]}, "two"]})" "\n",
+                  "", "id: p\nuser: \"{field:f} {audio} {candidate_1_audio} {candidate_2}\"\n"),
+      0, 0);
+  CHECK(suite.samples[0].fields.at("f") == "g");
+  CHECK(suite.samples[0].other.audio.size() == 1);
+  CHECK(suite.samples[0].candidates[0].other.audio == suite.samples[0].other.audio);
+  CHECK(suite.prompt.media == std::set<MediaKind>{MediaKind::audio});
+  CHECK_THROWS_WITH(load_suite(write_suite(folder, pair_line("a", R"(, "videos": ["v.mp4"])")), 0, 0), Contains("video '") && Contains("v.mp4' does not exist"));
+  CHECK_THROWS_WITH(load_suite(write_suite(folder, "", "samples: none.jsonl\n"), 0, 0),
+                    Contains("its samples file 'none.jsonl' does not exist") && Contains("tools/import-suite s SOURCE"));
+}
+
 TEST_CASE("prompt: unknown placeholders and candidates that are never shown are problems") {
   TemporaryFolder folder;
   CHECK_THROWS_WITH(load_prompt(folder.write("p.yaml", "id: p\nuser: \"{candidate_1} {candidate_3} {qestion}\"\n"), Protocol::pair),
