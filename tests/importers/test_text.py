@@ -6,7 +6,7 @@ import sys
 import unittest
 import zipfile
 
-from support import ROOT, ImporterTest
+from support import ROOT, ImporterTest, main
 
 
 class LlmBar(ImporterTest):
@@ -116,6 +116,16 @@ class Command(ImporterTest):
         refused = subprocess.run([command, "llmbar", self.source], capture_output=True, text=True, env=environment, check=False)
         self.assertEqual(refused.returncode, 1)
         self.assertTrue(refused.stderr.startswith("import-suite: "), refused.stderr)
+
+    def test_every_suite_is_shipped_with_the_published_count(self):
+        shipped = {path.stem for path in (ROOT / "configs" / "suites").glob("*.yaml")}
+        self.assertEqual(shipped, set(main.BENCHMARKS))
+        for name, module in main.BENCHMARKS.items():
+            text = (ROOT / "configs" / "suites" / f"{name}.yaml").read_text()
+            counts = module.SUITES[name].counts
+            if name != "judgelm-val":  # its rows without a truth are left out
+                self.assertEqual(f"\ncount: {counts[0]}\n" in text, True) if len(counts) == 1 else self.assertNotIn("\ncount:", text)
+            self.assertIn(f"\nsamples: data/{name}/samples.jsonl\n", text)
 
     def test_a_folder_that_is_no_import_is_kept(self):
         self.out.mkdir()

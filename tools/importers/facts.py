@@ -55,3 +55,4 @@ class Options:
     only: str = ""                                  # llmbar: sets whose name ends so
     media: Optional[Path] = None                    # folder with media that the source lacks
     responses: Sequence[Path] = ()                  # pampa: responses to judge
+    accepted: Sequence[str] = ()                    # surprises that are taken as they are

@@ -5,12 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from importers import judgelm, llmbar, mllm_judge, pandalm, vl_rewardbench  # noqa: E402
+from importers import genai_bench, judgelm, llmbar, mj_bench, mllm_judge, pampa, pandalm, speech, vl_rewardbench  # noqa: E402
 from importers.facts import Options, Problem  # noqa: E402
 from importers.folder import REPOSITORY, SuiteFolder, shipped_suite, with_values  # noqa: E402
 from importers.source import Source  # noqa: E402
 
-MODULES = (llmbar, pandalm, judgelm, mllm_judge, vl_rewardbench)
+MODULES = (llmbar, pandalm, judgelm, mllm_judge, vl_rewardbench, mj_bench, genai_bench, speech, pampa)
 BENCHMARKS = {name: module for module in MODULES for name in module.SUITES}
 
 DESCRIPTION = """Turns a published benchmark into a suite folder: suite.yaml, samples.jsonl, media/, manifest.json.
@@ -34,6 +34,8 @@ def read_arguments(arguments):
     parser.add_argument("source", metavar="SOURCE", type=Path)
     parser.add_argument("out", metavar="OUT", type=Path, nargs="?")
     parser.add_argument("--media", metavar="FOLDER", type=Path, help="folder with media that SOURCE lacks")
+    parser.add_argument("--responses", metavar="FILE", type=Path, action="append", default=[],
+                        help="pampa: a file with a model's responses; once for each run")
     parser.add_argument("--only", metavar="SET", default="", help="llmbar: only sets whose name ends in SET")
     parser.add_argument("--accept", action="append", choices=["count", "labels", "media"], default=[],
                         help="take another count, other labels or rows without media as they are; the manifest says so")
@@ -47,10 +49,12 @@ def import_published(arguments):
     facts = module.SUITES[arguments.name]
     if arguments.only and arguments.name != "llmbar":
         raise Problem("--only is for llmbar")
+    if arguments.responses and arguments.name != "pampa":
+        raise Problem("--responses is for pampa")
     if arguments.media is not None and not arguments.media.is_dir():
         raise Problem(f"{arguments.media}: is no folder")
     source = Source(arguments.source)
-    options = Options(only=arguments.only, media=arguments.media)
+    options = Options(only=arguments.only, media=arguments.media, responses=arguments.responses, accepted=arguments.accept)
     suite_id = arguments.name + (f"-{arguments.only.split('/')[-1].lower()}" if arguments.only else "")
     out = arguments.out or REPOSITORY / "data" / suite_id
     folder = SuiteFolder(out, arguments.accept)
@@ -61,7 +65,7 @@ def import_published(arguments):
         suite_yaml = with_values(shipped_suite(arguments.name), id=suite_id, samples="samples.jsonl", count=folder.samples)
         manifest = folder.finish(suite_yaml, {
             "suite": suite_id, "source": str(arguments.source), "revision": source.revision(), "files_sha256": source.hashes,
-            "published": facts.where})
+            "published": facts.where, **(module.extra(arguments.name, source) if hasattr(module, "extra") else {})})
     except BaseException:
         folder.discard()
         raise
