@@ -98,7 +98,26 @@ class ImporterTest(unittest.TestCase):
         stored = {f"media/{path.name}" for path in (self.out / "media").glob("*")}
         self.assertEqual(names, stored)
         self.assertEqual(self.manifest["media"]["files"], len(stored))
+        self.check_with_assize()
         return samples
+
+    def check_with_assize(self):
+        """Lets assize itself read the suite: it plans its calls, or names the media that it has no judge for."""
+        program = os.environ.get("ASSIZE_PROGRAM")
+        if not program:
+            return
+        (self.folder / "table.yaml").write_text("default: {text: x}\n")
+        job = self.folder / "job.yaml"
+        job.write_text(f"kind: evaluate\njudge: {{fake: table.yaml, id: j}}\nsuites: [out]\noutput: {self.folder}/run\n")
+        outcome = subprocess.run([program, "check", str(job)], capture_output=True, text=True, check=False)
+        text = outcome.stdout + outcome.stderr
+        if outcome.returncode:
+            self.assertRegex(text, r"^assize: \S*: suite '\S*' cannot be judged by this build: its prompt shows (audio|video|molecule)")
+            self.assertEqual(len(text.splitlines()), 1, text)
+        else:
+            self.assertRegex(text, rf" {self.manifest['samples']} ")
+        for path in (job, self.folder / "table.yaml"):
+            path.unlink()
 
     def refuses(self, name, *words, arguments=()):
         """Runs an import that must be refused in one line with these words, and leave nothing behind."""

@@ -60,7 +60,7 @@ class MllmJudge(ImporterTest):
         self.write("image/3.jpg", png(3))
         rows[2]["human"] = 6
         self.write_json_lines("Benchmark/score.jsonl", rows)
-        self.refuses("mllm-judge-score", "has the label '6', published labels are 1 to 5")
+        self.refuses("mllm-judge-score", "has the label '6', known labels are 1 to 5")
         self.write_json_lines("Benchmark/score.jsonl", rows[3:10])
         self.refuses("mllm-judge-score", "7 groups, published 14")
 

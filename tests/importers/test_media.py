@@ -56,7 +56,7 @@ class GenAiBench(ImporterTest):
         rows[0]["vote_type"] = "both"
         self.write_parquet("image_generation/test_v1-00000-of-00001.parquet", rows)
         (self.folder / "out").rename(self.source / "former")
-        self.refuses("genai-bench-image", "has the label 'both', published labels are leftvote")
+        self.refuses("genai-bench-image", "has the label 'both', known labels are leftvote")
 
     def test_edits_have_a_source_and_three_texts(self):
         rows = [{"source_prompt": "s", "target_prompt": "t", "instruct_prompt": "i", "source_image": cell(9), "left_output_image": cell(i),

@@ -37,7 +37,7 @@ class LlmBar(ImporterTest):
         self.dataset("LLMBar/Natural", 100, lambda i: 1)
         self.refuses("llmbar", "every label is 'A'")
         self.dataset("LLMBar/Natural", 100, lambda i: i % 2)
-        self.refuses("llmbar", "dataset.json: row 0: has the label 0, published labels are 1 and 2")
+        self.refuses("llmbar", "dataset.json: row 0: has the label 0, known labels are 1 and 2")
         self.write("Dataset/LLMBar/Natural/dataset.json", '[{"input": ""}]')
         self.refuses("llmbar", "has no field output_1, output_2, label")
         self.write("Dataset/LLMBar/Natural/dataset.json", "[{]")

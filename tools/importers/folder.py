@@ -67,7 +67,7 @@ class SuiteFolder:
             return
         if isinstance(item, BadLabel):
             if "labels" not in self.accepted:
-                raise Problem(f"{item.where}: has the label {item.label!r}, published labels are {item.known}; "
+                raise Problem(f"{item.where}: has the label {item.label!r}, known labels are {item.known}; "
                               "--accept labels leaves such rows out and counts them")
             self.dropped["label is not a published one"] += 1
             return
