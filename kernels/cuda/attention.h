@@ -73,7 +73,8 @@ struct AttentionWork {
   std::vector<PrefillItem> prefill;
   std::vector<DecodeColumn> columns;
   std::vector<DecodeItem> decode;
-  std::int32_t partials = 0;  ///< partial results per kv head
+  std::int32_t partials = 0;     ///< partial results per kv head
+  std::int32_t max_columns = 0;  ///< of an item of `decode`
 };
 
 /// Plans sequences with `group` = heads / kv_heads query heads per kv head. Sequences of one row go to
@@ -105,8 +106,8 @@ Status attention_prefill(const AttentionArrays& arrays, const PrefillItem* items
 
 /// Attention of the decode items into partial results in `workspace`, then the merge into out.
 Status attention_decode(const AttentionArrays& arrays, const DecodeColumn* columns, int column_count,
-                        const DecodeItem* items, int item_count, std::int32_t partials, float* workspace,
-                        Stream stream);
+                        const DecodeItem* items, int item_count, int max_columns, std::int32_t partials,
+                        float* workspace, Stream stream);
 
 /// Bidirectional attention inside segments; qkv [rows, 3 * heads * head_dim] = q | k | v (already rotated);
 /// out [rows, heads * head_dim]. head_dim is 64, 80 or 128; scale 1 / sqrt(head_dim).

@@ -37,8 +37,9 @@ Status launch(void (*kernel)(Params), dim3 grid, int threads, std::size_t shared
     if (const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                        static_cast<int>(shared_bytes)))
       return error;
-  kernel<<<grid, threads, shared_bytes, stream> > >(params);
-  return cudaGetLastError();
+  void* arguments[] = {const_cast<Params*>(&params)};
+  return cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, dim3(threads), arguments, shared_bytes,
+                          stream);
 #endif
 }
 
