@@ -29,6 +29,8 @@ constexpr CommandHelp kCommands[] = {
      "assize run jobs/quickstart.yaml --set judging.votes=5\n  mpirun -np 5 assize run jobs/quickstart.yaml"},
     {"check", "JOB.yaml", "Check a job, its data and its judge; show the plan and its cost; judge nothing.",
      "assize check jobs/quickstart.yaml"},
+    {"prompt", "JOB.yaml", "Show what the judge is asked about one sample, in each order, with its tokens.",
+     "assize prompt jobs/quickstart.yaml --suite shapes-pair --sample test-0001"},
     {"show", "RUN", "Show state, counts and metrics of a finished or unfinished run.", "assize show runs/quickstart --digest"},
     {"report", "RUN", "Read verdicts, metrics and report anew from the stored texts, without the judge.",
      "assize report runs/quickstart"},
@@ -64,10 +66,14 @@ void add_options(po::options_description& options, Command& command) {
   auto& generate = command.generate;
   auto add = options.add_options();
   add("help,h", "show this help");
-  if (command.name == "run" || command.name == "check") {
+  if (command.name == "run" || command.name == "check" || command.name == "prompt") {
     add("set", po::value(&command.settings), "KEY=VALUE: change a value of the job, for example judging.votes=5 (repeatable)");
   }
   if (command.name == "run") add("fresh", po::bool_switch(&command.fresh), "set an existing run aside and start over");
+  if (command.name == "prompt") {
+    add("sample", po::value(&command.prompt.sample), "id of the sample; default: the first one");
+    add("suite", po::value(&command.prompt.suite), "id of its suite, where several suites have the sample");
+  }
   if (command.name == "show") add("digest", po::bool_switch(&command.digest), "print only the hash over everything but timings");
   if (command.name == "generate") {
     add("prompts", po::value(&generate.prompts_file)->required(), "JSONL: {\"prompt\": text, \"images\": [paths]} a line");
@@ -125,12 +131,14 @@ Command parse(int argc, char** argv) {
   }
   if (wanted) command.target = targets[0];
   command.generate.judge_folder = command.target;
+  command.prompt.settings = command.settings;
   return command;
 }
 
 int run(const Command& command) {
   if (command.name == "run") return app::run(command.target, command.settings, command.fresh);
   if (command.name == "check") return app::check(command.target, command.settings);
+  if (command.name == "prompt") return app::prompt(command.target, command.prompt);
   if (command.name == "show") return app::show(command.target, command.digest);
   if (command.name == "report") return app::report(command.target);
   if (command.name == "generate") return app::generate(command.generate, std::cout);

@@ -3,18 +3,20 @@
 #include <string>
 #include <vector>
 
+#include "app/commands.h"
 #include "app/generate.h"
 
 namespace assize::cli {
 
 /// A parsed command line.
 struct Command {
-  std::string name;                   ///< run, check, show, report, generate, version; empty: only help was asked
+  std::string name;                   ///< run, check, prompt, show, report, generate, version; empty: only help was asked
   std::string target;                 ///< job file or run folder
   std::vector<std::string> settings;  ///< --set key=value
   bool fresh = false;
   bool digest = false;
   app::GenerateOptions generate;
+  app::PromptOptions prompt;
 };
 
 /// Parses the command line; prints help where it is asked for. Throws base::Error (usage) on anything wrong,

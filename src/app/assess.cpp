@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
-#include <ctime>
 #include <limits>
 
 #include <fmt/format.h>
 
 #include "app/identity.h"
+#include "app/read_calls.h"
+#include "app/write_labels.h"
 #include "metrics/metric_table.h"
 #include "report/report.h"
 #include "results/results_writer.h"
@@ -25,12 +25,6 @@ namespace {
 
 constexpr std::size_t kItemsPerReason = 40;
 constexpr std::uintmax_t kImageLimitBytes = 200 * 1024;
-
-verdict::ParserProfile profile_of(const suite::Suite& suite, const job::Judging& judging) {
-  verdict::ParserProfile profile = suite.prompt.profile;
-  profile.dialect = judging.parser == job::Parser::repo ? verdict::Dialect::repo : verdict::Dialect::strict;
-  return profile;
-}
 
 verdict::CombineRule combine_rule(const suite::Suite& suite, const job::Judging& judging) {
   verdict::CombineRule rule;
@@ -55,25 +49,6 @@ std::optional<double> number(const std::string& text) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
-std::vector<base::CallKey> keys_of(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample) {
-  std::vector<base::CallKey> keys;
-  for (const auto& shown : presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders)) {
-    for (int vote = 0; vote < plan.job.judging.votes; ++vote) {
-      keys.push_back({plan.job.judge.id, suite.id, sample.id, "", shown, static_cast<std::uint32_t>(vote)});
-    }
-  }
-  return keys;
 }
 
 results::SampleRow sample_row(const suite::Suite& suite, const suite::Sample& sample, const verdict::Combined& combined) {
@@ -123,33 +98,26 @@ class SuiteAssessment {
       judged.human = sample.human;
     }
     for (const auto& [unused, label] : sample.annotators) judged.annotators.push_back(label);
-    std::vector<results::JudgementRow> rows;
+    const std::int64_t sample_index = writer.samples();
+    ReadCalls calls = read_calls(plan_, suite_, sample, index_, sample_index);
+    assessment.wanted += calls.wanted;
+    assessment.judged += calls.rows.size();
+    assessment.failed += calls.failed;
+    judged.votes = std::move(calls.votes);
     std::int64_t text_size = 0;
-    for (const base::CallKey& key : keys_of(plan_, suite_, sample)) {
-      ++assessment.wanted;
-      std::optional<results::Judgement> found = index_.find(base::digest(key));
-      if (!found) continue;
-      ++assessment.judged;
-      assessment.failed += found->status == results::Status::failed;
-      results::JudgementRow row;
-      row.sample = writer.samples();
-      row.verdict = read_judgement(*found, suite_, plan_.job.judging);
-      row.judgement = std::move(*found);
-      judged.votes.push_back({key.presentation, key.vote, row.verdict});
+    for (const results::JudgementRow& row : calls.rows) {
       text_size += static_cast<std::int64_t>(row.judgement.text.size());
       cost.judge_seconds += row.judgement.seconds;
       cost.prompt_tokens += row.judgement.prompt_tokens;
       cost.prefilled_tokens += row.judgement.prefilled_tokens;
       cost.output_tokens += static_cast<std::int64_t>(row.judgement.token_ids.size());
-      rows.push_back(std::move(row));
     }
     judged.combined = verdict::combine(judged.votes, suite_.protocol, rule_.combine);
-    const std::int64_t sample_index = writer.samples();
     writer.add(sample_row(suite_, sample, judged.combined));
     for (std::size_t i = 0; i < sample.candidates.size(); ++i) {
       writer.add(results::CandidateRow{sample_index, static_cast<std::uint16_t>(i), sample.candidates[i].text, ""});
     }
-    for (const auto& row : rows) writer.add(row);
+    for (const auto& row : calls.rows) writer.add(row);
     samples_.push_back(std::move(judged));
     text_sizes_.push_back(text_size);
   }
@@ -166,7 +134,7 @@ class SuiteAssessment {
                             judging.orders == job::Orders::both && suite_.protocol != Protocol::score ? "both orders" : "order as given",
                             kPolicies[static_cast<int>(judging.on_unreadable)]);
     out.calls.wanted = 0;
-    for (const auto& sample : suite_.samples) out.calls.wanted += static_cast<std::int64_t>(keys_of(plan_, suite_, sample).size());
+    for (const auto& sample : suite_.samples) out.calls.wanted += static_cast<std::int64_t>(call_keys(plan_, suite_, sample).size());
     return out;
   }
 
@@ -200,7 +168,7 @@ class SuiteAssessment {
                   : suite_.protocol == Protocol::score ? fmt::format("{:.3g}", judged.combined.value)
                                                        : judged.combined.choice;
     out.reasons = telling.reasons;
-    for (const base::CallKey& key : keys_of(plan_, suite_, sample)) {
+    for (const base::CallKey& key : call_keys(plan_, suite_, sample)) {
       const auto found = index_.find(base::digest(key));
       if (!found) continue;
       report::ItemCall call;
@@ -238,43 +206,23 @@ results::MetricRow metric_row(const metrics::Metric& metric) {
 
 }  // namespace
 
-verdict::Verdict read_judgement(const results::Judgement& judgement, const suite::Suite& suite, const job::Judging& judging) {
-  if (judgement.status == results::Status::failed) return verdict::no_verdict(VerdictStatus::failed, judgement.error);
-  const int candidates = static_cast<int>(judgement.key.presentation.size());
-  if (judging.reading == job::Reading::likelihood) {
-    return verdict::read_likelihood(judgement.watch_logprobs, suite.prompt.labels, suite.protocol, candidates,
-                                    judgement.key.presentation);
-  }
-  verdict::Verdict read = verdict::read_verdict(judgement.text, suite.protocol, candidates, judgement.key.presentation,
-                                                profile_of(suite, judging));
-  if (!read.ok() && judgement.status == results::Status::truncated) {
-    return verdict::no_verdict(VerdictStatus::truncated, "ended at the token limit before a verdict");
-  }
-  return read;
-}
-
 Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& notes,
                   const std::function<void(double)>& progress) {
+  if (plan.job.kind == job::Kind::label) return write_labels(plan, run_folder, progress);
   const results::JournalIndex index(run_folder);
   std::size_t total = 0, done = 0;
   for (const auto& suite : plan.suites) total += suite.samples.size();
 
   Assessment assessment;
+  assessment.look_at = run_folder / "report.html";
   report::ReportData data;
   std::uint64_t judged_before = 0;
   for (const auto& suite : plan.suites) {
     for (const auto& sample : suite.samples) {
-      for (const auto& key : keys_of(plan, suite, sample)) judged_before += index.contains(base::digest(key));
+      for (const auto& key : call_keys(plan, suite, sample)) judged_before += index.contains(base::digest(key));
     }
   }
-  results::FileInfo info;
-  info.code_version = code_version();
-  info.created = utc_now();
-  info.job = plan.job.resolved_yaml;
-  info.identity = index.summary().identity;
-  info.model_hash = identity_value(info.identity, "model");
-  info.seed = plan.job.judging.seed;
-  info.complete = judged_before == count_calls(plan);
+  const results::FileInfo info = file_info(plan, index, judged_before == count_calls(plan));
 
   results::ResultsWriter writer(run_folder / "results.h5", info);
   std::vector<SuiteAssessment> assessed;

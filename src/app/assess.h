@@ -22,14 +22,13 @@ struct Assessment {
   std::uint64_t wanted = 0;  ///< calls of the job
   std::uint64_t judged = 0;
   std::uint64_t failed = 0;
+  std::filesystem::path look_at;  ///< the file to open first
   bool complete() const { return judged == wanted; }
 };
 
-/// The verdict of one stored generation under the job's reading and parser.
-verdict::Verdict read_judgement(const results::Judgement& judgement, const suite::Suite& suite, const job::Judging& judging);
-
 /// Reads the journal of `run_folder` and writes from it results.h5, metrics.json, report.html, report.md and
 /// metrics.csv: verdicts, agreement and report are pure functions of the stored texts, the suites and the job.
+/// `kind: label`: what write_labels says instead.
 /// `progress` is called with a share from 0 to 1 now and then.
 Assessment assess(const Plan& plan, const std::filesystem::path& run_folder, const RunNotes& notes,
                   const std::function<void(double)>& progress);

@@ -41,9 +41,8 @@ void print_suites(const Plan& plan) {
   for (const auto& suite : plan.suites) {
     std::size_t calls = 0, unlabelled = 0;
     for (const auto& sample : suite.samples) {
-      calls += presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders).size() *
-               static_cast<std::size_t>(plan.job.judging.votes);
-      unlabelled += sample.human.empty();
+      calls += call_keys(plan, suite, sample).size();
+      unlabelled += suite.labelled && sample.human.empty();
     }
     fmt::print("{:<28}{:<10}{:>9}{:>9}  {}{}\n", suite.id, verdict::name(suite.protocol), suite.samples.size(), calls, suite.prompt.id,
                unlabelled ? fmt::format("  ({} without a human label)", unlabelled) : "");

@@ -27,13 +27,6 @@ constexpr double kGibibyte = 1024.0 * 1024 * 1024;
 /// What a rank needs beside weights, KV cache and the model's buffers: code, prompts, pictures in work.
 constexpr double kProgramBytes = 256.0 * 1024 * 1024;
 
-media::ImagePreprocessing preprocessing_of(const job::JudgeSpec& judge) {
-  media::ImageProcessorChoice choice = media::ImageProcessorChoice::as_configured;
-  if (judge.image_processor == job::ImageProcessor::slow) choice = media::ImageProcessorChoice::slow;
-  if (judge.image_processor == job::ImageProcessor::fast) choice = media::ImageProcessorChoice::fast;
-  return media::read_preprocessing(judge.path, choice);
-}
-
 /// MemAvailable of this node in bytes.
 double available_bytes() {
   std::ifstream in("/proc/meminfo");
@@ -159,6 +152,13 @@ class LoadedJudge final : public cluster::Judge {
 };
 
 }  // namespace
+
+media::ImagePreprocessing preprocessing_of(const job::JudgeSpec& judge) {
+  media::ImageProcessorChoice choice = media::ImageProcessorChoice::as_configured;
+  if (judge.image_processor == job::ImageProcessor::slow) choice = media::ImageProcessorChoice::slow;
+  if (judge.image_processor == job::ImageProcessor::fast) choice = media::ImageProcessorChoice::fast;
+  return media::read_preprocessing(judge.path, choice);
+}
 
 JudgeSetup measure(const Plan& plan) {
   JudgeSetup setup;

@@ -6,6 +6,7 @@
 #include "app/plan.h"
 #include "cluster/judge.h"
 #include "comm/comm.h"
+#include "media/preprocessor.h"
 
 namespace assize::app {
 
@@ -18,6 +19,9 @@ struct JudgeSetup {
 
 /// Largest picture and longest prompt of a plan, from file headers and text sizes.
 JudgeSetup measure(const Plan& plan);
+
+/// The image preprocessing of the job's judge. Throws Error as media::read_preprocessing does.
+media::ImagePreprocessing preprocessing_of(const job::JudgeSpec& judge);
 
 /// Loads the job's judge as one rank of `group` (a fake judge loads nothing). Throws Error before reading
 /// weights when they cannot fit, with the arithmetic.

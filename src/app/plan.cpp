@@ -1,6 +1,7 @@
 #include "app/plan.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -20,9 +21,12 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job) {
   std::set<std::string> ids;
   std::string problems;
   const auto add_problem = [&problems](const std::string& line) { problems += (problems.empty() ? "" : "\n") + line; };
-  for (const auto& file : job.suites) {
+  const bool label = job.kind == job::Kind::label;
+  const std::vector<std::filesystem::path> files = label ? std::vector{job.data.file} : job.suites;
+  for (const auto& file : files) {
     try {
-      suites.push_back(suite::load_suite(file, job.limits.samples, job.judging.seed));
+      suites.push_back(label ? suite::load_data(job.data, job.limits.samples, job.judging.seed)
+                             : suite::load_suite(file, job.limits.samples, job.judging.seed));
     } catch (const base::Error& error) {
       add_problem(error.what());
       continue;
@@ -60,22 +64,43 @@ text::ChatStyle chat_style(const job::JudgeSpec& judge) {
 }
 
 std::vector<std::vector<std::uint16_t>> presentations(Protocol protocol, int candidates, job::Orders orders) {
-  std::vector<std::uint16_t> given(static_cast<std::size_t>(candidates));
-  std::iota(given.begin(), given.end(), std::uint16_t{0});
-  std::vector<std::vector<std::uint16_t>> shown{given};
-  if (orders == job::Orders::both && protocol != Protocol::score && candidates > 1) {
-    shown.emplace_back(given.rbegin(), given.rend());
+  const auto n = static_cast<std::uint16_t>(candidates);
+  std::vector<std::vector<std::uint16_t>> shown;
+  switch (protocol) {
+    case Protocol::score:
+      for (std::uint16_t i = 0; i < n; ++i) shown.push_back({i});
+      return shown;
+    case Protocol::pair:
+    case Protocol::label:
+      for (std::uint16_t i = 0; i < n; ++i) {
+        for (std::uint16_t j = i + 1; j < n; ++j) shown.push_back({i, j});
+      }
+      break;
+    case Protocol::rank:
+      shown.emplace_back(n);
+      std::iota(shown[0].begin(), shown[0].end(), std::uint16_t{0});
+      break;
   }
+  if (orders == job::Orders::as_given) return shown;
+  const std::size_t given = shown.size();
+  for (std::size_t i = 0; i < given; ++i) shown.emplace_back(shown[i].rbegin(), shown[i].rend());
   return shown;
+}
+
+std::vector<base::CallKey> call_keys(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample) {
+  std::vector<base::CallKey> keys;
+  for (const auto& shown : presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders)) {
+    for (int vote = 0; vote < plan.job.judging.votes; ++vote) {
+      keys.push_back({plan.job.judge.id, suite.id, sample.id, "", shown, static_cast<std::uint32_t>(vote)});
+    }
+  }
+  return keys;
 }
 
 std::uint64_t count_calls(const Plan& plan) {
   std::uint64_t calls = 0;
   for (const auto& suite : plan.suites) {
-    for (const auto& sample : suite.samples) {
-      calls += presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders).size() *
-               static_cast<std::uint64_t>(plan.job.judging.votes);
-    }
+    for (const auto& sample : suite.samples) calls += call_keys(plan, suite, sample).size();
   }
   return calls;
 }
@@ -121,23 +146,15 @@ cluster::WorkPrompt ItemMaker::prompt(const suite::Suite& suite, const suite::Sa
   return out;
 }
 
-base::CallKey call_key(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample, std::uint32_t call) {
-  const auto votes = static_cast<std::uint32_t>(plan.job.judging.votes);
-  const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders);
-  return {plan.job.judge.id, suite.id, sample.id, "", shown.at(call / votes), call % votes};
-}
-
 std::vector<OutstandingItem> outstanding_items(const Plan& plan, const std::function<bool(base::Hash128)>& done) {
   std::vector<OutstandingItem> items;
   for (std::size_t s = 0; s < plan.suites.size(); ++s) {
     const suite::Suite& suite = plan.suites[s];
     for (std::size_t i = 0; i < suite.samples.size(); ++i) {
-      const suite::Sample& sample = suite.samples[i];
-      const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders);
       OutstandingItem item{static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(i), {}};
-      const auto calls = static_cast<std::uint32_t>(shown.size()) * static_cast<std::uint32_t>(plan.job.judging.votes);
-      for (std::uint32_t call = 0; call < calls; ++call) {
-        if (!done(base::digest(call_key(plan, suite, sample, call)))) item.calls.push_back(call);
+      const auto keys = call_keys(plan, suite, suite.samples[i]);
+      for (std::uint32_t call = 0; call < keys.size(); ++call) {
+        if (!done(base::digest(keys[call]))) item.calls.push_back(call);
       }
       if (!item.calls.empty()) items.push_back(std::move(item));
     }
@@ -166,16 +183,15 @@ cluster::WorkItem ItemMaker::make(const OutstandingItem& outstanding, std::uint6
   cluster::WorkItem item;
   item.id = id;
   item.cost = estimated_cost(plan_, outstanding);
-  std::vector<std::uint16_t> last;
+  const auto keys = call_keys(plan_, suite, sample);
+  std::map<std::vector<std::uint16_t>, std::uint32_t> prompts;
   for (const std::uint32_t index : outstanding.calls) {
     cluster::WorkCall call;
-    call.key = call_key(plan_, suite, sample, index);
+    call.key = keys.at(index);
     call.noise_stream = base::noise_stream(plan_.job.judging.seed, base::digest(call.key));
-    if (item.prompts.empty() || call.key.presentation != last) {
-      item.prompts.push_back(prompt(suite, sample, call.key.presentation));
-      last = call.key.presentation;
-    }
-    call.prompt = static_cast<std::uint32_t>(item.prompts.size() - 1);
+    const auto [at, fresh] = prompts.try_emplace(call.key.presentation, static_cast<std::uint32_t>(item.prompts.size()));
+    if (fresh) item.prompts.push_back(prompt(suite, sample, call.key.presentation));
+    call.prompt = at->second;
     item.calls.push_back(std::move(call));
   }
   return item;

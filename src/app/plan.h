@@ -28,9 +28,12 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job);
 /// The chat style of the job's judge: as the job says, else as the checkpoint's tokenizer says.
 text::ChatStyle chat_style(const job::JudgeSpec& judge);
 
-/// Orders in which the candidates of a sample are shown: as given, and for `orders: both` also reversed
-/// where the protocol compares candidates.
+/// What a judge is shown of a sample: score, each candidate alone; pair and label, every two candidates; rank, all
+/// of them. Candidates as given, and for `orders: both` also reversed where they are compared.
 std::vector<std::vector<std::uint16_t>> presentations(verdict::Protocol protocol, int candidates, job::Orders orders);
+
+/// The calls that a sample asks for, presentation by presentation and in them vote by vote.
+std::vector<base::CallKey> call_keys(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample);
 
 /// Number of calls that the plan asks for.
 std::uint64_t count_calls(const Plan& plan);
@@ -39,7 +42,7 @@ std::uint64_t count_calls(const Plan& plan);
 struct OutstandingItem {
   std::uint32_t suite = 0;
   std::uint32_t sample = 0;
-  std::vector<std::uint32_t> calls;  ///< presentation * votes + vote, ascending
+  std::vector<std::uint32_t> calls;  ///< places in call_keys, ascending
 };
 
 /// The calls that are not `done` yet, sample by sample in plan order.
@@ -47,9 +50,6 @@ std::vector<OutstandingItem> outstanding_items(const Plan& plan, const std::func
 
 /// Estimated work of an item in generated-token equivalents; only the order of leases depends on it.
 float estimated_cost(const Plan& plan, const OutstandingItem& item);
-
-/// The key of a call by its number (presentation * votes + vote).
-base::CallKey call_key(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample, std::uint32_t call);
 
 /// Makes work items from samples; remembers the hashes of picture files.
 class ItemMaker {

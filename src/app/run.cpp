@@ -152,8 +152,8 @@ class CoordinatorRun {
     if (assessment.complete()) {
       base::write_file_atomically(output_ / "DONE", fmt::format("{} calls\n", assessment.judged));
     }
-    fmt::print("{} of {} calls judged, {} failed; report: {}\n", assessment.judged, assessment.wanted, assessment.failed,
-               (output_ / "report.html").string());
+    fmt::print("{} of {} calls judged, {} failed; {}: {}\n", assessment.judged, assessment.wanted, assessment.failed,
+               plan_.job.kind == job::Kind::label ? "labels" : "report", assessment.look_at.string());
     if (stopped && !assessment.complete()) {
       fmt::print("stopped before the end: run the same command to go on\n");
       return kStopped;
@@ -174,10 +174,7 @@ class CoordinatorRun {
       for (const auto& sample : suite.samples) {
         std::vector<std::uint16_t> last;
         base::Hash128 now;
-        const auto votes = static_cast<std::uint32_t>(plan_.job.judging.votes);
-        const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan_.job.judging.orders);
-        for (std::uint32_t call = 0; call < votes * shown.size(); ++call) {
-          const base::CallKey key = call_key(plan_, suite, sample, call);
+        for (const base::CallKey& key : call_keys(plan_, suite, sample)) {
           const auto before = asked.find(base::digest(key));
           if (before == asked.end()) continue;
           if (last != key.presentation) {

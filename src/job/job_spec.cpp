@@ -117,9 +117,52 @@ void read_suites(const Tree* tree, const Place& parent, const fs::path& file, Jo
   }
 }
 
-// The resolved job must find its suites from wherever it is stored.
-void make_suites_absolute(Tree& job, const fs::path& file) {
+void read_data(const Tree* tree, const Place& parent, const fs::path& file, DataSpec& data, Problems& problems) {
+  if (!tree) {
+    problems.add(parent, "'data' is missing: kind label needs data: {file: FILE.jsonl, protocol: …, prompt: …}");
+    return;
+  }
+  MapReader reader(tree, parent, "data", problems);
+  const auto path = [&](const char* key, fs::path& out) {
+    std::string name;
+    reader.get(key, name);
+    if (name.empty()) return;
+    out = resolve(name, file);
+    if (!fs::exists(out)) {
+      problems.add(reader.place(key), fmt::format("'data.{}': '{}' does not exist (looked for {})", key, name, out.string()));
+    }
+  };
+  path("file", data.file);
+  path("prompt", data.prompt);
+  path("media", data.media);
+  reader.get("id", data.id);
+  reader.get("protocol", data.protocol,
+             {{"score", std::string("score")}, {"pair", std::string("pair")}, {"label", std::string("label")}, {"rank", std::string("rank")}});
+  for (const char* key : {"file", "prompt", "protocol"}) reader.require(key);
+  reader.finish();
+  if (data.media.empty()) data.media = data.file.parent_path();
+  if (data.id.empty()) data.id = data.file.stem().string();
+}
+
+void read_pairs(MapReader reader, const JobSpec& job, PairsSpec& pairs, Problems& problems) {
+  reader.get("choose", pairs.all, {{"best_worst", false}, {"all", true}});
+  reader.get("margin", pairs.margin, 0, 1e9);
+  reader.get("orders_agree", pairs.both_orders_must_agree, {{"required", true}, {"any", false}});
+  reader.finish();
+  if (pairs.both_orders_must_agree && (job.data.protocol == "score" || job.judging.orders == Orders::as_given)) {
+    problems.add(reader.place("orders_agree"),
+                 "'pairs.orders_agree: required' needs candidates that are compared in both orders: data.protocol pair, label "
+                 "or rank, and judging.orders both");
+  }
+}
+
+// The resolved job must find its suites and data from wherever it is stored.
+void make_paths_absolute(Tree& job, const fs::path& file) {
   for (auto& [key, key_place, value] : job.entries) {
+    for (auto& [name, name_place, entry] : value.entries) {
+      const bool is_path = key == "data" && (name == "file" || name == "prompt" || name == "media");
+      if (is_path) entry.scalar = resolve(entry.scalar, file).string();
+    }
     if (key != "suites") continue;
     if (value.kind == Tree::Kind::scalar) value.scalar = resolve(value.scalar, file).string();
     for (Tree& item : value.items) {
@@ -160,10 +203,15 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
   Problems problems;
   JobSpec job;
   MapReader reader(&tree, tree.place, "", problems);
-  reader.get("kind", job.kind, {{"evaluate", Kind::evaluate}});
+  reader.get("kind", job.kind, {{"evaluate", Kind::evaluate}, {"label", Kind::label}});
   reader.require("kind");
   read_judge(reader.take("judge"), tree.place, presence, job.judge, problems);
-  read_suites(reader.take("suites"), tree.place, file, job, problems);
+  const bool label = job.kind == Kind::label;
+  if (label) {
+    read_data(reader.take("data"), tree.place, file, job.data, problems);
+  } else {
+    read_suites(reader.take("suites"), tree.place, file, job, problems);
+  }
 
   MapReader judging(reader.take("judging"), tree.place, "judging", problems);
   judging.get("votes", job.judging.votes, 1, 1000);
@@ -190,6 +238,8 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
     problems.add(sampling.place("temperature"),
                  "'sampling.temperature' is 0 with several votes: every vote would be the same; set judging.votes to 1");
   }
+
+  if (label) read_pairs(MapReader(reader.take("pairs"), tree.place, "pairs", problems), job, job.pairs, problems);
 
   int numerics = 0;
   reader.get("numerics", numerics, {{"auto", 0}, {"f32", 1}});
@@ -220,7 +270,7 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
   job.output = output;
   reader.finish();
   problems.raise();
-  make_suites_absolute(tree, file);
+  make_paths_absolute(tree, file);
   job.resolved_yaml = to_yaml(tree);
   return job;
 }

@@ -7,7 +7,10 @@
 
 namespace assize::job {
 
-enum class Kind { evaluate };
+enum class Kind {
+  evaluate,  ///< judge labelled suites, compare with people
+  label,     ///< judge unlabelled data, write rewards and preferences
+};
 
 /// How a prompt's chat text is written.
 enum class ChatFormat { automatic, chatml, llama3 };
@@ -24,6 +27,22 @@ struct JudgeSpec {
   ImageProcessor image_processor = ImageProcessor::as_configured;
   int image_width_px = 0;       ///< fixed size before the processor (0: native)
   int image_height_px = 0;
+};
+
+/// `kind: label`: unlabelled data and how they are judged.
+struct DataSpec {
+  std::filesystem::path file;   ///< JSONL
+  std::filesystem::path media;  ///< folder that picture paths are relative to
+  std::filesystem::path prompt;
+  std::string id;               ///< part of every call key; default: the file's name without ending
+  std::string protocol;         ///< "score", "pair", "label" or "rank"
+};
+
+/// `kind: label`: which preferences are written.
+struct PairsSpec {
+  bool all = false;                  ///< every two candidates; else the best against the worst
+  double margin = 0;                 ///< least difference of rewards
+  bool both_orders_must_agree = false;
 };
 
 /// Orders in which candidates are shown.
@@ -89,7 +108,9 @@ struct Limits {
 struct JobSpec {
   Kind kind = Kind::evaluate;
   JudgeSpec judge;
-  std::vector<std::filesystem::path> suites;  ///< suite.yaml files
+  std::vector<std::filesystem::path> suites;  ///< evaluate: suite.yaml files
+  DataSpec data;                              ///< label
+  PairsSpec pairs;                            ///< label
   Judging judging;
   SamplingSpec sampling;
   Parallel parallel;

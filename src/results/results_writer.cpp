@@ -242,7 +242,13 @@ void ResultsWriter::add(const SampleRow& row) {
 
 void ResultsWriter::add(const CandidateRow& row) {
   Table& table = state_->tables.at("candidates");
-  table.put(row.sample).put(row.index).put(row.text).put(row.source).end_row();
+  table.put(row.sample).put(row.index).put(row.text).put(row.source).put(row.reward).put(row.rank).end_row();
+}
+
+void ResultsWriter::add(const PairRow& row) {
+  Table& table = state_->tables.at("pairs");
+  table.put(row.sample).put(row.chosen).put(row.rejected).put(row.score_chosen).put(row.score_rejected).put(row.margin);
+  table.put(row.agreement).put(row.orders).end_row();
 }
 
 void ResultsWriter::add(const JudgementRow& row) {

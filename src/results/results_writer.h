@@ -17,6 +17,7 @@ class ResultsWriter {
 
   void add(const SampleRow& row);
   void add(const CandidateRow& row);
+  void add(const PairRow& row);
   void add(const JudgementRow& row);
   void add(const MetricRow& row);
 

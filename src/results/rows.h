@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,20 @@ struct CandidateRow {
   std::uint16_t index = 0;
   std::string text;
   std::string source;  ///< who wrote it; empty where unknown
+  double reward = std::numeric_limits<double>::quiet_NaN();  ///< NaN: none
+  std::uint32_t rank = 0;  ///< 1 is the best; 0: no reward
+};
+
+/// Row of /pairs: a preference between two candidates of a sample.
+struct PairRow {
+  std::int64_t sample = 0;  ///< row of /samples
+  std::uint16_t chosen = 0;
+  std::uint16_t rejected = 0;
+  double score_chosen = 0;
+  double score_rejected = 0;
+  double margin = 0;
+  double agreement = 0;     ///< NaN: no vote shows both
+  std::uint8_t orders = 0;  ///< verdict::OrderAgreement
 };
 
 /// Row of /judgements, and of /timing beside it.

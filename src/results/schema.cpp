@@ -30,6 +30,17 @@ constexpr Column kSchema[] = {
     {"candidates", "index", u16, "0-based place among the candidates of the sample"},
     {"candidates", "text", text, "the candidate"},
     {"candidates", "source", text, "who wrote it; may be empty"},
+    {"candidates", "reward", f64, "unlabelled data: mean score, or share of comparisons won; NaN if unreadable"},
+    {"candidates", "rank", u32, "unlabelled data: 1 is the best, equal rewards share a rank; 0 without a reward"},
+
+    {"pairs", "sample", i64, "row of /samples"},
+    {"pairs", "chosen", u16, "candidate with the higher reward"},
+    {"pairs", "rejected", u16, "candidate with the lower reward"},
+    {"pairs", "score_chosen", f64, "its reward"},
+    {"pairs", "score_rejected", f64, "its reward"},
+    {"pairs", "margin", f64, "score_chosen minus score_rejected"},
+    {"pairs", "agreement", f64, "share of the readable votes showing both that prefer the chosen one; NaN if none shows both"},
+    {"pairs", "orders", u8, "votes showing both, as /samples/orders"},
 
     {"judgements", "sample", i64, "row of /samples"},
     {"judgements", "judge", text, "judge id"},
@@ -47,9 +58,9 @@ constexpr Column kSchema[] = {
     {"judgements", "prompt_tokens", i32, "tokens of the prompt"},
     {"judgements", "verdict_status", u8, "0 ok, 1 unreadable, 2 truncated, 3 failed"},
     {"judgements", "verdict_reason", text, "why the text could not be read; empty if ok"},
-    {"judgements", "verdict_choice", text, "choice in candidate order"},
+    {"judgements", "verdict_choice", text, "choice among the candidates shown, in candidate order"},
     {"judgements", "verdict_value", f64, "score, or score of A minus score of B, or +1, 0, -1"},
-    {"judgements", "verdict_scores", ragged_f64, "one score per candidate, candidate order; may be empty"},
+    {"judgements", "verdict_scores", ragged_f64, "one score per candidate shown, candidate order; may be empty"},
 
     {"metrics", "suite", text, "suite id"},
     {"metrics", "group", text, "group of samples; empty for the whole suite"},
@@ -65,7 +76,7 @@ constexpr Column kSchema[] = {
     {"timing", "seconds", f64, "from lease to finish"},
 };
 
-constexpr const char* kTables[] = {"samples", "candidates", "judgements", "metrics", "timing"};
+constexpr const char* kTables[] = {"samples", "candidates", "pairs", "judgements", "metrics", "timing"};
 
 }  // namespace
 

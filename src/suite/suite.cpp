@@ -24,6 +24,11 @@ using verdict::Protocol;
 namespace {
 
 constexpr int kMaxProblems = 20;
+/// Fields that `kind: label` adds to a row of the data.
+constexpr const char* kLabelFields[] = {"rewards", "ranks",     "best",   "votes", "unreadable",   "missing",        "prompt",        "chosen",
+                                        "rejected", "score_chosen", "score_rejected", "margin", "agreement", "orders", "chosen_index",
+                                        "rejected_index", "chosen_images", "rejected_images"};
+constexpr std::size_t kMostCandidates = 1000;  // of one prompt of unlabelled data
 
 /// Collects the problems of the samples file up to a limit.
 class SampleProblems {
@@ -62,6 +67,14 @@ class LineReader {
     sample_.question = text(json_, "question");
     media(json_, sample_);
     fields();
+    if (!suite.labelled) {
+      for (const char* name : kLabelFields) {
+        if (json_.contains(name)) problem(fmt::format("the field '{}' is one that assize writes; rename it", name));
+      }
+      sample_.cluster = sample_.id;
+      candidates();
+      return;
+    }
     sample_.group = text(json_, "group");
     sample_.cluster = text(json_, "cluster");
     if (sample_.cluster.empty()) sample_.cluster = sample_.id;
@@ -197,6 +210,15 @@ class LineReader {
 void check_candidates(const Suite& suite, const Sample& sample, SampleProblems& problems) {
   const std::size_t n = sample.candidates.size();
   if (n == 0) return;
+  if (!suite.labelled) {
+    const bool compared = suite.protocol != Protocol::score;
+    const std::size_t most = suite.protocol == Protocol::rank ? 26 : kMostCandidates;
+    if (n < (compared ? 2u : 1u) || n > most) {
+      problems.add(sample.line, sample.id, fmt::format("has {} candidates, protocol {} takes {} to {} of unlabelled data", n,
+                                                       verdict::name(suite.protocol), compared ? 2 : 1, most));
+    }
+    return;
+  }
   const bool two = suite.protocol == Protocol::pair || suite.protocol == Protocol::label;
   if ((two && n != 2) || (suite.protocol == Protocol::score && n != 1) ||
       (suite.protocol == Protocol::rank && (n < 2 || n > 26))) {
@@ -206,10 +228,10 @@ void check_candidates(const Suite& suite, const Sample& sample, SampleProblems& 
   }
 }
 
-void read_samples(const fs::path& file, std::string_view contents, Suite& suite, job::Problems& problems) {
+void read_samples(const fs::path& file, std::string_view contents, const fs::path& folder, Suite& suite,
+                  job::Problems& problems) {
   SampleProblems found(file, problems);
   std::unordered_set<std::string> ids;
-  const fs::path folder = file.parent_path();
   int line = 0;
   while (!contents.empty()) {
     const auto end = contents.find('\n');
@@ -242,6 +264,10 @@ void take_subset(Suite& suite, int limit, std::uint64_t seed) {
   std::vector<Sample> kept;
   for (const auto& [unused, index] : order) kept.push_back(std::move(suite.samples[index]));
   suite.samples = std::move(kept);
+}
+
+void sort_by_id(Suite& suite) {
+  std::sort(suite.samples.begin(), suite.samples.end(), [](const Sample& a, const Sample& b) { return a.id < b.id; });
 }
 
 }  // namespace
@@ -316,7 +342,7 @@ Suite load_suite(const fs::path& file, int limit, std::uint64_t seed) {
                                   "published suite tools/import-suite {} SOURCE makes it", file.string(), samples_name, suite.id));
   }
   const std::string contents = base::read_file(samples_file, std::uintmax_t{64} << 30);
-  read_samples(samples_file, contents, suite, problems);
+  read_samples(samples_file, contents, samples_file.parent_path(), suite, problems);
   if (count >= 0 && problems.empty() && suite.samples.size() != static_cast<std::size_t>(count)) {
     problems.add(reader.place("count"), fmt::format("'count' is {}, but {} has {} samples", count, samples_file.string(),
                                                     suite.samples.size()));
@@ -324,7 +350,25 @@ Suite load_suite(const fs::path& file, int limit, std::uint64_t seed) {
   problems.raise();
   suite.hash = base::Hasher().add(base::read_file(file)).add(contents).add(base::read_file(prompt_file)).digest();
   take_subset(suite, limit, seed);
-  std::sort(suite.samples.begin(), suite.samples.end(), [](const Sample& a, const Sample& b) { return a.id < b.id; });
+  sort_by_id(suite);
+  return suite;
+}
+
+Suite load_data(const job::DataSpec& data, int limit, std::uint64_t seed) {
+  Suite suite;
+  suite.file = data.file;
+  suite.id = suite.title = data.id;
+  suite.source = data.file.string();
+  suite.protocol = verdict::protocol_named(data.protocol);
+  suite.labelled = false;
+  suite.prompt = load_prompt(data.prompt, suite.protocol);
+  const std::string contents = base::read_file(data.file, std::uintmax_t{64} << 30);
+  job::Problems problems;
+  read_samples(data.file, contents, data.media, suite, problems);
+  problems.raise();
+  suite.hash = base::Hasher().add(contents).add(base::read_file(data.prompt)).digest();
+  take_subset(suite, limit, seed);
+  sort_by_id(suite);
   return suite;
 }
 

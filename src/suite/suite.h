@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "job/job_spec.h"
 #include "suite/prompt.h"
 #include "suite/sample.h"
 #include "verdict/verdict.h"
@@ -23,13 +24,19 @@ struct Suite {
   PromptTemplate prompt;
   std::vector<Sample> samples;    ///< by id, so that nothing depends on the order of the file
   base::Hash128 hash;             ///< of suite.yaml, samples file and prompt
-  std::filesystem::path file;
+  bool labelled = true;           ///< false: data of `kind: label`, whose further fields are the user's own
+  std::filesystem::path file;     ///< suite.yaml, or the data file
 };
 
 /// Reads a suite.yaml and its samples file; `limit` > 0 keeps a seeded, nested subset of that many samples. Every problem of the files is reported, at most 20 of the samples file: broken JSON, duplicate
 /// id, missing picture file, label outside the protocol's set, wrong number of candidates, a count that
 /// differs from `count`. Picture paths must stay inside the suite's folder.
 Suite load_suite(const std::filesystem::path& file, int limit, std::uint64_t seed);
+
+/// Reads unlabelled data, one JSON object a line with `id`, `question`, `images` and `candidates` (one or several) as in
+/// a samples file; every other field belongs to the user and is not looked at. `limit` and problems as in
+/// `load_suite`. Picture paths must stay inside `data.media`.
+Suite load_data(const job::DataSpec& data, int limit, std::uint64_t seed);
 
 /// The label in the protocol's canonical spelling; empty if it is not one ("a" -> "A", "TIE" -> "tie").
 std::string canonical_label(const std::string& label, verdict::Protocol protocol, int candidates, bool ties_allowed);

@@ -58,7 +58,7 @@ TEST_CASE("plan: calls that are done are left out, and an item is the same each 
   const Plan plan = make_plan(folder, "judging: {votes: 2}\n");
   std::set<base::Hash128> done;
   for (const std::uint32_t call : {0u, 1u, 2u}) {
-    done.insert(base::digest(app::call_key(plan, plan.suites[0], plan.suites[0].samples[0], call)));
+    done.insert(base::digest(app::call_keys(plan, plan.suites[0], plan.suites[0].samples[0])[call]));
   }
   const auto items = app::outstanding_items(plan, [&](base::Hash128 call) { return done.count(call) > 0; });
   REQUIRE(items.size() == 2);
@@ -94,6 +94,14 @@ TEST_CASE("plan: what is asked changes with prompt and data, never with votes") 
 TEST_CASE("plan: a likelihood reading needs a prompt that has labels") {
   TemporaryFolder folder;
   CHECK_THROWS_WITH(make_plan(folder, "judging: {reading: likelihood}\n"), Catch::Matchers::Contains("has no 'likelihood' section"));
+}
+
+TEST_CASE("plan: scores are asked for each candidate alone, comparisons for every two of them") {
+  using verdict::Protocol;
+  using Shown = std::vector<std::vector<std::uint16_t>>;
+  CHECK(app::presentations(Protocol::score, 3, job::Orders::both) == Shown{{0}, {1}, {2}});
+  CHECK(app::presentations(Protocol::pair, 3, job::Orders::as_given) == Shown{{0, 1}, {0, 2}, {1, 2}});
+  CHECK(app::presentations(Protocol::pair, 3, job::Orders::both) == Shown{{0, 1}, {0, 2}, {1, 2}, {1, 0}, {2, 0}, {2, 1}});
 }
 
 TEST_CASE("plan: orders are reversed only where candidates are compared") {

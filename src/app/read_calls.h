@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "app/plan.h"
+#include "results/journal_index.h"
+#include "results/rows.h"
+#include "verdict/combine.h"
+
+namespace assize::app {
+
+/// The verdict of one stored generation under the job's reading and parser, about the candidates that the call
+/// shows, in ascending order (verdict::local_order).
+verdict::Verdict read_judgement(const results::Judgement& judgement, const suite::Suite& suite, const job::Judging& judging);
+
+/// The calls of one sample: which of them are in the journal, and what they say.
+struct ReadCalls {
+  std::uint64_t wanted = 0;
+  std::uint64_t failed = 0;                 ///< judged, without a generation
+  std::vector<results::JudgementRow> rows;  ///< judged ones in order of call_keys; `sample` is set
+  std::vector<verdict::Vote> votes;         ///< the same
+};
+
+/// Reads the calls of `sample`, which will be row `sample_row` of /samples.
+ReadCalls read_calls(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample,
+                     const results::JournalIndex& index, std::int64_t sample_row);
+
+/// What the results file of a run says about itself. `complete`: every call of the plan has its judgement.
+results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index, bool complete);
+
+}  // namespace assize::app
