@@ -105,7 +105,8 @@ Status sample_histogram(const SampleArrays& arrays, int round, const SampleStati
                         SampleHistogram* own, Stream stream);
 
 /// Narrows arrays.cuts by the gathered histograms of the round.
-Status sample_cut(const SampleArrays& arrays, int round, const SampleHistogram* histograms, Stream stream);
+Status sample_cut(const SampleArrays& arrays, int round, const SampleStatistics* statistics,
+                  const SampleHistogram* histograms, Stream stream);
 
 /// Reads arrays.cuts.
 Status sample_choose(const SampleArrays& arrays, const SampleStatistics* statistics, SampleChoice* own,
