@@ -6,7 +6,7 @@
 
 namespace assize::base {
 
-/// The whole file as bytes. Throws Error naming the path and the reason; refuses more than `limit_bytes`.
+/// The whole file, or member of an archive (tar_member.h), as bytes. Throws Error naming path and reason; refuses > `limit_bytes`.
 std::string read_file(const std::filesystem::path& path, std::uintmax_t limit_bytes = std::uintmax_t{1} << 32);
 
 /// Writes `path` so that a reader sees the old or the new contents, never a part: temporary file beside it,

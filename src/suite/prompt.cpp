@@ -43,6 +43,7 @@ struct Placeholder {
   int candidate = 0;  ///< 1-based; 0: of the question; -1: the one that `each` is at
   std::optional<MediaKind> media;
   std::string_view field;
+  int index = 0;  ///< of the question's media, 1-based; 0: all of them
 
   bool of_each() const { return candidate < 0 || kind == Kind::number || kind == Kind::letter; }
 };
@@ -54,6 +55,15 @@ Placeholder parse_placeholder(std::string_view name) {
   if (name == "number") return {Kind::number, 0, {}, {}};
   if (name == "letter") return {Kind::letter, 0, {}, {}};
   if (const auto kind = media_kind(name)) return {Kind::media, 0, kind, {}};
+  if (const auto bar = name.rfind('_'); bar != std::string_view::npos) {
+    if (const auto kind = media_kind(name.substr(0, bar))) {
+      const std::string_view digits = name.substr(bar + 1);
+      int index = 0;
+      const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+      return code == std::errc{} && end == digits.data() + digits.size() && index > 0 ? Placeholder{Kind::media, 0, kind, {}, index}
+                                                                                       : Placeholder{};
+    }
+  }
   const auto take = [&name](std::string_view prefix) {
     if (name.substr(0, prefix.size()) != prefix) return false;
     name.remove_prefix(prefix.size());
@@ -133,7 +143,8 @@ void check_placeholders(PromptTemplate& prompt, const std::string& wording, cons
     if (found.candidate > 0) seen.push_back(found.candidate);
   });
   if (!trouble.empty()) problems.add(place, fmt::format("'{}' has {}", key, trouble));
-  if (in_each || all) return;
+  // A score may be of the question's media, such as two recordings.
+  if (in_each || all || (protocol == verdict::Protocol::score && !prompt.media.empty())) return;
   const int expected = shown ? shown : (seen.empty() ? 1 : *std::max_element(seen.begin(), seen.end()));
   for (int candidate = 1; candidate <= expected; ++candidate) {
     if (std::find(seen.begin(), seen.end(), candidate) == seen.end()) {
@@ -213,7 +224,7 @@ class Renderer {
       case Kind::question: add(PromptPart::Kind::untrusted, sample_.question); break;
       case Kind::field: add_field(found.field); break;
       case Kind::candidate_text: add(PromptPart::Kind::untrusted, candidate->text); break;
-      case Kind::media: add_media(*found.media, candidate ? candidate->images : sample_.images, name); break;
+      case Kind::media: add_media(found, candidate ? candidate->images : sample_.images, name); break;
       case Kind::number: add(PromptPart::Kind::trusted, std::to_string(at)); break;
       case Kind::letter: add(PromptPart::Kind::trusted, std::string(1, static_cast<char>('A' + at - 1))); break;
       case Kind::candidates:
@@ -234,14 +245,16 @@ class Renderer {
     add(PromptPart::Kind::untrusted, at->second);
   }
 
-  void add_media(MediaKind kind, const std::vector<std::string>& images, std::string_view name) {
-    if (kind != MediaKind::image) {
+  void add_media(const Placeholder& found, const std::vector<std::string>& images, std::string_view name) {
+    if (*found.media != MediaKind::image) {
       throw base::Error(fmt::format("sample '{}': {} shows {{{}}}, and this build judges pictures and text only", sample_.id,
                                     prompt_.file.string(), name));
     }
-    if (images.empty()) {
+    const auto wanted = static_cast<std::size_t>(std::max(1, found.index));
+    if (images.size() < wanted) {
       throw base::Error(fmt::format("sample '{}' has no picture for {{{}}} of {}", sample_.id, name, prompt_.file.string()));
     }
+    if (found.index > 0) return add(PromptPart::Kind::image, images[wanted - 1]);
     for (const auto& image : images) add(PromptPart::Kind::image, image);
   }
 

@@ -39,7 +39,7 @@ std::string_view media_name(MediaKind kind);
 
 /// A prompt file (configs/prompts/*.yaml): versioned data with named placeholders:
 /// {question}, {field:NAME} (a further text of the sample), {image}, {video}, {audio}, {molecule} (all such media of the
-/// question), {candidate_N} (text of the N-th shown candidate), {candidate_N_image} … {candidate_N_molecule}, and
+/// question; {image_1} … are single ones), {candidate_N} (text of the N-th shown candidate), {candidate_N_image} …, and
 /// {candidates}: the text `each` once for every candidate shown, a blank line between them, in which {number} counts from
 /// 1, {letter} from A and {candidate}, {candidate_image} … are that candidate's. "{{" and "}}" are braces.
 struct PromptTemplate {

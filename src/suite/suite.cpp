@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/noise.h"
+#include "base/tar_member.h"
 #include "job/paths.h"
 #include "job/reader.h"
 
@@ -121,8 +122,7 @@ class LineReader {
         continue;
       }
       const fs::path path = folder_ / relative;
-      std::error_code code;
-      if (!fs::is_regular_file(path, code)) problem(fmt::format("{} '{}' does not exist", what, path.string()));
+      if (!base::file_exists(path)) problem(fmt::format("{} '{}' does not exist", what, path.string()));
       paths.push_back(path.string());
     }
     return paths;
@@ -248,6 +248,10 @@ void read_samples(const fs::path& file, std::string_view contents, const fs::pat
     }
     LineReader(json, sample, folder, found).read(suite);
     check_candidates(suite, sample, found);
+    if (suite.annotators > 0 && sample.annotators.size() != static_cast<std::size_t>(suite.annotators)) {
+      found.add(line, sample.id, fmt::format("has the labels of {} annotators, 'annotators' of the suite is {}",
+                                             sample.annotators.size(), suite.annotators));
+    }
     if (!sample.id.empty() && !ids.insert(sample.id).second) found.add(line, sample.id, "this id stands in the file twice");
     suite.samples.push_back(std::move(sample));
   }
@@ -328,6 +332,7 @@ Suite load_suite(const fs::path& file, int limit, std::uint64_t seed) {
   }
   reader.get("samples", samples_name);
   reader.get("count", count, 0, 1 << 30);
+  reader.get("annotators", suite.annotators, 0, 1 << 20);
   reader.get("prompt", prompt_name);
   reader.require("prompt");
   reader.finish();

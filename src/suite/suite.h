@@ -18,6 +18,7 @@ struct Suite {
   std::string id;
   std::string title;
   std::string source;             ///< where the data come from
+  int annotators = 0;             ///< annotators that every sample must have; 0: any number
   verdict::Protocol protocol = verdict::Protocol::pair;
   bool ties_allowed = true;       ///< pair: people may call a tie
   double low = 1, high = 5;       ///< score: range of people's scores

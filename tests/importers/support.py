@@ -7,6 +7,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 import zlib
@@ -95,11 +96,28 @@ class ImporterTest(unittest.TestCase):
         self.assertEqual(self.manifest["samples"], len(samples))
         names = {name for sample in samples for holder in [sample, *sample["candidates"]]
                  for key in ("images", "audio", "videos", "molecules") for name in holder.get(key, [])}
-        stored = {f"media/{path.name}" for path in (self.out / "media").glob("*")}
+        stored = set()
+        for path in (self.out / "media").glob("*"):
+            if path.suffix == ".tar":
+                with tarfile.open(path) as archive:
+                    stored |= {f"media/{path.name}/{name}" for name in archive.getnames()}
+            elif path.suffix != ".index":
+                stored.add(f"media/{path.name}")
         self.assertEqual(names, stored)
         self.assertEqual(self.manifest["media"]["files"], len(stored))
         self.check_with_assize()
         return samples
+
+    def medium(self, name):
+        """The bytes of a medium of the suite, in an archive as its index says."""
+        if ".tar/" not in name:
+            return (self.out / name).read_bytes()
+        archive, member = name.split(".tar/")
+        for line in (self.out / f"{archive}.tar.index").read_text().splitlines():
+            offset, size, found = line.split(" ", 2)
+            if found == member:
+                return (self.out / f"{archive}.tar").read_bytes()[int(offset):int(offset) + int(size)]
+        raise AssertionError(f"{name} is not in the index")
 
     def check_with_assize(self):
         """Lets assize itself read the suite: it plans its calls, or names the media that it has no judge for."""

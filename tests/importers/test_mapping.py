@@ -60,7 +60,7 @@ class Mapping(ImporterTest):
         samples = self.imports_by(EXAMPLES / "own-ratings.yaml")
         self.assertEqual(samples[0]["human"], 1.5)
         self.assertEqual(samples[0]["annotators"], {"ana": 1, "ben": 2})
-        self.assertEqual((self.out / samples[1]["images"][0]).read_bytes(), png(2))
+        self.assertEqual(self.medium(samples[1]["images"][0]), png(2))
 
     def test_multimodal_rewardbench(self):
         rows = [{"ID": f"math-{i}", "Text": "q", "Image": f"images/{i}.png", "Output1": "x", "Output2": "y", "Better": f"Output{i % 2 + 1}",
@@ -93,7 +93,7 @@ class Mapping(ImporterTest):
             "labels: {1: A>B, 2: A=B=Bad}\n"))
         self.assertEqual(samples[1]["human"], "A=B=Bad")
         self.assertEqual(samples[1]["fields"], {"source": "caption"})
-        self.assertEqual((self.out / samples[0]["candidates"][1]["images"][0]).read_bytes(), png(2))
+        self.assertEqual(self.medium(samples[0]["candidates"][1]["images"][0]), png(2))
 
     def test_refuses_what_it_cannot_read(self):
         self.write("rows.csv", "q,a,b,vote\nq,x,y,A\nq,x,y,B\n")

@@ -19,7 +19,7 @@ class MjBench(ImporterTest):
         self.write_split("data/alignment-00000-of-00001.parquet", 724, lambda i: i % 2)
         samples = self.imports("mj-bench-alignment")
         self.assertEqual((samples[0]["human"], samples[1]["human"], samples[1]["group"]), ("A", "B", "kind1"))
-        self.assertEqual((self.out / samples[3]["candidates"][1]["images"][0]).read_bytes(), png(4))
+        self.assertEqual(self.medium(samples[3]["candidates"][1]["images"][0]), png(4))
 
     def test_in_safety_the_first_is_always_better(self):
         self.write_split("data/safety-00000-of-00001.parquet", 574, lambda i: 0)
@@ -64,7 +64,7 @@ class GenAiBench(ImporterTest):
         self.write_parquet("image_edition/test_v1-00000-of-00001.parquet", rows)
         samples = self.imports("genai-bench-editing")
         self.assertEqual(samples[0]["fields"], {"source_prompt": "s", "target_prompt": "t", "instruct_prompt": "i"})
-        self.assertEqual((self.out / samples[0]["images"][0]).read_bytes(), png(9))
+        self.assertEqual(self.medium(samples[0]["images"][0]), png(9))
 
     def test_videos_come_from_a_further_folder(self):
         rows = [{"prompt": "p", "left_video": f"https://host/{i % 20}.mp4", "right_video": f"https://host/{(i + 1) % 20}.mp4", "vote_type": vote}
@@ -74,7 +74,7 @@ class GenAiBench(ImporterTest):
         for i in range(20):
             self.write(f"apart/{i}.mp4", mp4(i))
         samples = self.imports("genai-bench-video", "--media", self.source / "apart")
-        self.assertEqual((self.out / samples[2]["candidates"][1]["videos"][0]).read_bytes(), mp4(3))
+        self.assertEqual(self.medium(samples[2]["candidates"][1]["videos"][0]), mp4(3))
 
 
 class Speech(ImporterTest):
@@ -87,7 +87,7 @@ class Speech(ImporterTest):
                 self.write(f"{folder}/deg/{i}.wav", wav(i))
         samples = self.imports("nisqa")
         self.assertEqual((samples[3]["group"], samples[3]["human"], samples[10]["human"]), ("FOR", 1.3, 2))
-        self.assertEqual((self.out / samples[3]["candidates"][0]["audio"][0]).read_bytes(), wav(3))
+        self.assertEqual(self.medium(samples[3]["candidates"][0]["audio"][0]), wav(3))
         self.write("NISQA_Corpus/NISQA_TEST_FOR/deg/7.wav", b"")
         (self.folder / "out").rename(self.source / "former")
         self.refuses("nisqa", "NISQA_TEST_FOR_file.csv:9: NISQA_Corpus/NISQA_TEST_FOR/deg/7.wav: the audio is missing")
@@ -125,7 +125,7 @@ class Speech(ImporterTest):
         lines = [f"id{i % 5}.wav,id{i % 5 + 1}.wav,{i % 2},x,{1 + i % 6}" for i in range(2776)]
         self.write("voxsim_test_list.txt", "\n".join(lines))
         samples = self.imports("voxsim")
-        self.assertEqual([(self.out / name).read_bytes() for name in samples[1]["audio"]], [wav(1), wav(2)])
+        self.assertEqual([self.medium(name) for name in samples[1]["audio"]], [wav(1), wav(2)])
         self.assertEqual((samples[1]["human"], samples[1]["group"]), (2, "same speaker"))
         self.write("voxsim_test_list.txt", "a.wav,b.wav,2,x,3\n")
         (self.folder / "out").rename(self.source / "former")
@@ -149,7 +149,7 @@ class Pampa(ImporterTest):
         self.assertEqual([sample["human"] for sample in samples[:4]], [0, 1, 0, 1])
         self.assertEqual(samples[407]["id"], "000-01")
         self.assertEqual(samples[0]["candidates"], [{"text": "It is greasy."}])
-        stored = json.loads((self.out / samples[5]["molecules"][0]).read_text())
+        stored = json.loads(self.medium(samples[5]["molecules"][0]))
         self.assertEqual(stored, {"smiles": "C5", "atoms": ["C"], "coordinates": [[0, 0, 2]]})
 
     def test_refuses_what_does_not_belong_together(self):

@@ -60,6 +60,16 @@ TEST_CASE("suite: every problem of the samples is named with line and id") {
                         Contains("sample 'g': unknown field 'humen'; did you mean 'human'?"));
 }
 
+TEST_CASE("suite: annotators that are missing, scores that are no number") {
+  TemporaryFolder folder;
+  CHECK_THROWS_WITH(load_suite(write_suite(folder, pair_line("a", R"(, "annotators": {"x": "A"})"), "annotators: 3\n"), 0, 0),
+                    Contains("sample 'a': has the labels of 1 annotators, 'annotators' of the suite is 3"));
+  folder.write("prompt.yaml", "id: p\nuser: \"{candidate_1}\"\n");
+  folder.write("samples.jsonl", R"({"id": "a", "candidates": ["1"], "human": "nan"})");
+  CHECK_THROWS_WITH(load_suite(folder.write("suite.yaml", "id: s\nprotocol: score\nprompt: prompt.yaml\n"), 0, 0),
+                    Contains("samples.jsonl:1: sample 'a': 'human' is 'nan', it must be a number from 1 to 5"));
+}
+
 TEST_CASE("suite: a wrong count, a label where ties are not allowed, scores out of range") {
   TemporaryFolder folder;
   CHECK_THROWS_WITH(load_suite(write_suite(folder, pair_line("a"), "count: 2\n"), 0, 0), Contains("'count' is 2") && Contains("has 1 samples"));
@@ -125,6 +135,12 @@ TEST_CASE("prompt: fields, and {candidates} for as many as a sample has") {
   CHECK(text == "{question}>1A=z\n\n2B=x\n\n3C=y");
   sample.fields.clear();
   CHECK_THROWS_WITH(render(prompt, Wording::generate, sample, shown), Contains("sample 'a' has no field 'source'"));
+  sample.images = {"/1.png", "/2.png"};
+  const PromptTemplate second = load_prompt(folder.write("s.yaml", "id: p\nuser: \"{image_2}\"\n"), Protocol::score);
+  CHECK(render(second, Wording::generate, sample, shown).user.at(0).text == "/2.png");
+  sample.images.pop_back();
+  CHECK_THROWS_WITH(render(second, Wording::generate, sample, shown), Contains("has no picture for {image_2}"));
+  CHECK_THROWS_WITH(load_prompt(folder.write("t.yaml", "id: p\nuser: \"{image_0}\"\n"), Protocol::score), Contains("unknown placeholder"));
   CHECK_THROWS_WITH(load_prompt(folder.write("q.yaml", "id: p\nuser: \"{candidates} {number}\"\n"), Protocol::rank),
                     Contains("there is no 'each'") && Contains("unknown placeholder '{number}'"));
 }

@@ -1,9 +1,11 @@
 """Writes a suite folder: suite.yaml, samples.jsonl, media/ and manifest.json; refuses what differs from the published facts."""
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -38,6 +40,38 @@ def make_text(holder, key, sample):
         raise Problem(f"sample '{sample}': its {key} is {value!r}, it must be text")
 
 
+class Shards:
+    """Media in uncompressed tar archives of about a GiB, each with an index ("OFFSET SIZE MEMBER" a line): few large files."""
+
+    LIMIT_BYTES = 1 << 30
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._tar = self._index = None
+        self._count = 0
+
+    def add(self, name, data):
+        """Stores a file; returns its path in the suite folder."""
+        if self._tar is None or self._tar.offset > self.LIMIT_BYTES:
+            self.close()
+            self._folder.mkdir(exist_ok=True)
+            path = self._folder / f"{self._count:03d}.tar"
+            self._count += 1
+            self._tar = tarfile.open(path, "w:", format=tarfile.USTAR_FORMAT)
+            self._index = open(f"{path}.index", "w", encoding="utf-8")
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        self._index.write(f"{self._tar.offset + tarfile.BLOCKSIZE} {len(data)} {name}\n")
+        self._tar.addfile(member, io.BytesIO(data))
+        return f"{self._folder.name}/{self._count - 1:03d}.tar/{name}"
+
+    def close(self):
+        if self._tar is not None:
+            self._tar.close()
+            self._index.close()
+            self._tar = None
+
+
 class SuiteFolder:
     """A suite folder in the making. It takes its final name when everything is checked; a refusal leaves nothing."""
 
@@ -51,13 +85,15 @@ class SuiteFolder:
         self.partial.mkdir(parents=True)
         self._lines = open(self.partial / "samples.jsonl", "w", encoding="utf-8")
         self._text_hash = hashlib.sha256()
-        self._media = {}  # path in the folder -> (SHA-256, bytes)
+        self._media = {}  # SHA-256 -> (path in the folder, bytes)
+        self._shards = Shards(self.partial / "media")
         self._ids = set()
         self.labels, self.groups, self.dropped = Counter(), Counter(), Counter()
         self.samples = 0
 
     def discard(self):
         self._lines.close()
+        self._shards.close()
         shutil.rmtree(self.partial, ignore_errors=True)
 
     def add(self, item):
@@ -121,9 +157,8 @@ class SuiteFolder:
     def finish(self, suite_yaml, provenance):
         """Writes suite.yaml and the manifest and gives the folder its name. Returns the manifest."""
         self._lines.close()
-        media_hash = hashlib.sha256()
-        for name in sorted(self._media):
-            media_hash.update(f"{name} {self._media[name][0]}\n".encode())
+        self._shards.close()
+        media_hash = hashlib.sha256("".join(f"{digest}\n" for digest in sorted(self._media)).encode())
         manifest = dict(provenance)
         manifest.update({
             "samples": self.samples, "dropped": dict(self.dropped), "labels": dict(sorted(self.labels.items())),
@@ -158,18 +193,22 @@ class SuiteFolder:
         if suffix is None:
             raise Problem(f"{medium.where}: is no {medium.kind} file of a known format (first bytes {data[:8]!r})")
         digest = hashlib.sha256(data).hexdigest()
-        name = f"media/{digest[:24]}.{suffix}"
-        if name not in self._media:
-            self._media[name] = (digest, len(data))
-            target = self.partial / name
-            target.parent.mkdir(exist_ok=True)
-            try:
-                if medium.path is None:
-                    raise OSError
-                os.link(medium.path.resolve(), target)
-            except OSError:
-                target.write_bytes(data)
-        return name
+        if digest not in self._media:
+            name = f"{digest[:24]}.{suffix}"
+            self._media[digest] = (self._place(medium, name, data), len(data))
+        return self._media[digest][0]
+
+    def _place(self, medium, name, data):
+        """Stores data that were in a cell in a shard; links a file, or copies it where that cannot be."""
+        if medium.path is None:
+            return self._shards.add(name, data)
+        target = self.partial / "media" / name
+        target.parent.mkdir(exist_ok=True)
+        try:
+            os.link(medium.path.resolve(), target)
+        except OSError:
+            target.write_bytes(data)
+        return f"media/{name}"
 
 
 def shipped_suite(name):
