@@ -24,7 +24,7 @@ class Source:
         self.path = Path(path)
         self.hashes = {}  # name -> SHA-256 of every file of rows that was read
         self._zip = None
-        self._names = None
+        self._names = self._known = None
         if not self.path.exists():
             raise Problem(f"{self.path}: does not exist")
         self.root = self.path
@@ -53,9 +53,25 @@ class Source:
         raise Problem(f"{self.path}: holds no file {' or '.join(patterns)}; is this the published layout?")
 
     def has(self, name):
-        if self._zip or self._names is not None:
-            return name in set(self.names())
+        if self._zip or self.root != self.path:
+            if self._known is None:
+                self._known = set(self.names())
+            return name in self._known
         return (self.root / name).is_file()
+
+    def open(self, name):
+        """A file of rows, open for reading in binary; its hash goes to the manifest."""
+        if self._zip:
+            data = self.read(name)
+            self.hashes[name] = hashlib.sha256(data).hexdigest()
+            return io.BytesIO(data)
+        digest = hashlib.sha256()
+        file = open(self.root / name, "rb")
+        while block := file.read(1 << 20):
+            digest.update(block)
+        self.hashes[name] = digest.hexdigest()
+        file.seek(0)
+        return file
 
     def read(self, name):
         try:
@@ -121,15 +137,13 @@ def parquet_rows(source, names):
     """The rows of parquet files, in the order of the names; (place, row) each. Media columns stay bytes."""
     parquet = need("pyarrow.parquet", "parquet files")
     for name in names:
-        data = source.read(name)
-        source.hashes[name] = hashlib.sha256(data).hexdigest()
         try:
-            file = parquet.ParquetFile(io.BytesIO(data))
-            index = 0
-            for batch in file.iter_batches(batch_size=64):
-                for row in batch.to_pylist():
-                    yield f"{name}: row {index}", row
-                    index += 1
+            with source.open(name) as file:
+                index = 0
+                for batch in parquet.ParquetFile(file).iter_batches(batch_size=64):
+                    for row in batch.to_pylist():
+                        yield f"{name}: row {index}", row
+                        index += 1
         except (OSError, ValueError) as error:  # pyarrow's errors are both
             raise Problem(f"{source.path}: {name}: broken parquet file: {error}") from error
 
