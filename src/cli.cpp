@@ -1,5 +1,6 @@
 #include "cli.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <string_view>
@@ -36,6 +37,10 @@ constexpr CommandHelp kCommands[] = {
      "assize report runs/quickstart"},
     {"generate", "JUDGE_FOLDER", "Generate texts for raw prompts: to try a judge or compare engines.",
      "assize generate configs/judges/shapes-judge --prompts prompts.jsonl --max-new-tokens 64"},
+    {"submit", "JOB.yaml", "Write the batch script of a job for a Slurm cluster, and hand it to sbatch.",
+     "assize submit jobs/quickstart.yaml --nodes 4 --cluster mine --dry-run"},
+    {"watch", "RUN...", "Follow runs from a login node by their files only, until they are done.", "assize watch runs/quickstart"},
+    {"merge", "OUT RUN...", "Make one run of the shards of a job.", "assize merge runs/big runs/big.shards/*"},
     {"version", "", "Show versions of the program and its libraries, and what this machine has.", "assize version"},
 };
 
@@ -66,15 +71,29 @@ void add_options(po::options_description& options, Command& command) {
   auto& generate = command.generate;
   auto add = options.add_options();
   add("help,h", "show this help");
-  if (command.name == "run" || command.name == "check" || command.name == "prompt") {
+  if (command.name == "run" || command.name == "check" || command.name == "prompt" || command.name == "submit") {
     add("set", po::value(&command.settings), "KEY=VALUE: change a value of the job, for example judging.votes=5 (repeatable)");
   }
+  if (command.name == "check") add("output", po::bool_switch(&command.only_output), "print only the folder of the run, for scripts");
   if (command.name == "run") add("fresh", po::bool_switch(&command.fresh), "set an existing run aside and start over");
   if (command.name == "prompt") {
     add("sample", po::value(&command.prompt.sample), "id of the sample; default: the first one");
     add("suite", po::value(&command.prompt.suite), "id of its suite, where several suites have the sample");
   }
   if (command.name == "show") add("digest", po::bool_switch(&command.digest), "print only the hash over everything but timings");
+  if (command.name == "watch") add("once", po::bool_switch(&command.once), "say how the runs stand now and end");
+  if (command.name == "submit") {
+    auto& submit = command.submit;
+    add("nodes", po::value(&submit.nodes)->default_value(submit.nodes), "nodes of a job");
+    add("cluster", po::value(&submit.cluster), "NAME of configs/clusters/NAME.yaml, or a file (default: $ASSIZE_CLUSTER)");
+    add("partition", po::value(&submit.partition), "in place of the cluster's");
+    add("account", po::value(&submit.account), "in place of the cluster's");
+    add("time", po::value(&submit.time), "time limit of a job, such as 12:00:00 (default: from the estimate)");
+    add("workers", po::value(&submit.workers), "worker ranks a node (default: its GPUs, or one for every eight cores)");
+    add("shards", po::value(&submit.shards), "share the samples out to an array of so many jobs");
+    add("chain", po::value(&submit.chain), "so many jobs, each after the one before: where jobs may not be requeued");
+    add("dry-run", po::bool_switch(&submit.dry_run), "only print the script");
+  }
   if (command.name == "generate") {
     add("prompts", po::value(&generate.prompts_file)->required(), "JSONL: {\"prompt\": text, \"images\": [paths]} a line");
     add("max-new-tokens", po::value(&generate.max_new_tokens)->default_value(generate.max_new_tokens), "tokens at most");
@@ -124,12 +143,17 @@ Command parse(int argc, char** argv) {
   } catch (const po::error& error) {
     throw base::Error(fmt::format("{} (assize {} --help shows the options)", error.what(), help.name));
   }
-  const std::size_t wanted = *help.arguments ? 1 : 0;
-  if (targets.size() != wanted) {
-    throw base::Error(wanted ? fmt::format("assize {} takes one {}, for example: {}", help.name, help.arguments, help.example)
+  // "A B...": two or more.
+  const std::string_view arguments_text = help.arguments;
+  const bool any_number = arguments_text.ends_with("...");
+  const std::size_t wanted = arguments_text.empty() ? 0 : 1 + static_cast<std::size_t>(std::count(arguments_text.begin(), arguments_text.end(), ' '));
+  if (targets.size() < wanted || (targets.size() > wanted && !any_number)) {
+    throw base::Error(wanted ? fmt::format("assize {} takes {}{}, for example: {}", help.name, wanted == 1 && !any_number ? "one " : "",
+                                           help.arguments, help.example)
                              : fmt::format("assize {} takes no argument", help.name));
   }
   if (wanted) command.target = targets[0];
+  command.targets = targets;
   command.generate.judge_folder = command.target;
   command.prompt.settings = command.settings;
   return command;
@@ -137,10 +161,13 @@ Command parse(int argc, char** argv) {
 
 int run(const Command& command) {
   if (command.name == "run") return app::run(command.target, command.settings, command.fresh);
-  if (command.name == "check") return app::check(command.target, command.settings);
+  if (command.name == "check") return app::check(command.target, command.settings, command.only_output);
   if (command.name == "prompt") return app::prompt(command.target, command.prompt);
   if (command.name == "show") return app::show(command.target, command.digest);
   if (command.name == "report") return app::report(command.target);
+  if (command.name == "submit") return app::submit(command.target, command.settings, command.submit);
+  if (command.name == "watch") return app::watch(command.targets, command.once);
+  if (command.name == "merge") return app::merge(command.target, {command.targets.begin() + 1, command.targets.end()});
   if (command.name == "generate") return app::generate(command.generate, std::cout);
   if (command.name == "version") return app::version();
   return 0;

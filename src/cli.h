@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "app/batch_script.h"
 #include "app/commands.h"
 #include "app/generate.h"
 
@@ -10,11 +11,15 @@ namespace assize::cli {
 
 /// A parsed command line.
 struct Command {
-  std::string name;                   ///< run, check, prompt, show, report, generate, version; empty: only help was asked
-  std::string target;                 ///< job file or run folder
+  std::string name;                   ///< of the command; empty: only help was asked
+  std::string target;                 ///< the first of `targets`: a job file or run folder
+  std::vector<std::string> targets;   ///< all arguments that are no options
   std::vector<std::string> settings;  ///< --set key=value
   bool fresh = false;
   bool digest = false;
+  bool only_output = false;
+  bool once = false;
+  app::SubmitOptions submit;
   app::GenerateOptions generate;
   app::PromptOptions prompt;
 };

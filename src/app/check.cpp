@@ -3,38 +3,19 @@
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/cost.h"
 #include "app/fake_table.h"
-#include "app/judge_setup.h"
 #include "app/plan.h"
 #include "app/progress_display.h"
 #include "base/error.h"
 #include "model/model.h"
 #include "tensor/safetensors.h"
-#include "text/tokenizer.h"
 
 namespace assize::app {
 
 namespace {
 
 constexpr double kGibibyte = 1024.0 * 1024 * 1024;
-
-/// Sustained rates that the estimate assumes for one core of a CPU; stated with it.
-constexpr double kFlopPerSecondPerCore = 40e9;
-
-/// Mean prompt tokens of up to 32 samples of a suite, evenly spaced; pictures count with their tokens.
-double mean_prompt_tokens(const Plan& plan, const suite::Suite& suite, const text::Tokenizer& tokenizer, double picture_tokens) {
-  ItemMaker maker(plan);
-  const std::size_t n = suite.samples.size(), step = std::max<std::size_t>(1, n / 32);
-  double tokens = 0;
-  std::size_t seen = 0;
-  for (std::size_t i = 0; i < n; i += step, ++seen) {
-    const auto& sample = suite.samples[i];
-    const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), job::Orders::as_given);
-    const cluster::WorkPrompt prompt = maker.prompt(suite, sample, shown.front());
-    tokens += static_cast<double>(tokenizer.encode(prompt.text).size()) + picture_tokens * static_cast<double>(prompt.images.size());
-  }
-  return seen ? tokens / static_cast<double>(seen) : 0;
-}
 
 void print_suites(const Plan& plan) {
   fmt::print("\n{:<28}{:<10}{:>9}{:>9}  {}\n", "suite", "protocol", "samples", "calls", "prompt");
@@ -58,7 +39,6 @@ void print_judge(const Plan& plan) {
   }
   const model::ModelConfig config = model::read_config(judge.path.string());
   const tensor::Checkpoint checkpoint = tensor::Checkpoint::open(judge.path);
-  const text::Tokenizer tokenizer = text::Tokenizer::load(judge.path / "tokenizer.json");
   const int ranks = plan.job.parallel.tensor_parallel;
   const double weights = static_cast<double>(model::estimate_weight_bytes(config, ranks));
   fmt::print("judge   {}: {} layers of {}, {} heads, vocabulary {} ({})\n", judge.id, config.layers, config.hidden, config.heads,
@@ -69,35 +49,22 @@ void print_judge(const Plan& plan) {
     fmt::print("note    generation_config.json: '{}' is not used; the job says how to sample\n", ignored);
   }
 
-  const JudgeSetup setup = measure(plan);
-  const int merge = config.vision.merge_size * config.vision.merge_size;
-  const double picture_tokens = static_cast<double>(setup.largest_picture_patches) / std::max(1, merge);
-  double prompt_tokens = 0, output_tokens = 0;
-  for (const auto& suite : plan.suites) {
-    const double mean = mean_prompt_tokens(plan, suite, tokenizer, picture_tokens);
-    double calls = 0, prompts = 0;
-    for (const auto& sample : suite.samples) {
-      const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders).size();
-      prompts += static_cast<double>(shown);
-      calls += static_cast<double>(shown) * plan.job.judging.votes;
-    }
-    prompt_tokens += prompts * mean;
-    output_tokens += calls * (plan.job.judging.reading == job::Reading::likelihood
-                                  ? 1 : std::min(plan.job.sampling.max_new_tokens, 512));
-  }
-  // Two operations a weight and token; weights stored in two bytes (models.md 1.2).
-  const double flop = (prompt_tokens + output_tokens) * weights * ranks;
-  fmt::print("work    {:.0f} prompt tokens (votes share them), up to {:.0f} output tokens (512 a call at most counted)\n", prompt_tokens,
-             output_tokens);
+  const Cost cost = estimate_cost(plan);
+  fmt::print("work    {:.0f} prompt tokens (votes share them), up to {:.0f} output tokens (512 a call at most counted)\n",
+             cost.prompt_tokens, cost.output_tokens);
   fmt::print("cost    {:.3g} TFLOP; about {} core-seconds at {:.0f} GFLOP/s a core (an assumption; measure with a smaller limits.samples)\n",
-             flop / 1e12, static_cast<long>(flop / kFlopPerSecondPerCore + 1), kFlopPerSecondPerCore / 1e9);
+             cost.flop / 1e12, static_cast<long>(cost.flop / kFlopPerSecondPerCore + 1), kFlopPerSecondPerCore / 1e9);
 }
 
 }  // namespace
 
-int check(const std::string& job_file, const std::vector<std::string>& settings) {
+int check(const std::string& job_file, const std::vector<std::string>& settings, bool only_output) {
   Plan plan;
   plan.job = job::load_job(job_file, settings);
+  if (only_output) {
+    fmt::print("{}\n", plan.job.output.string());
+    return 0;
+  }
   plan.suites = load_suites(plan.job);
   plan.chat = chat_style(plan.job.judge);
   fmt::print("job     {}\n", job_file);

@@ -3,14 +3,17 @@
 #include <string>
 #include <vector>
 
+#include "app/batch_script.h"
+
 namespace assize::app {
 
 /// `assize run`: judges what is outstanding and writes results and report. Also the entry of every rank of an
 /// MPI world. Returns the exit code (cli.h).
 int run(const std::string& job_file, const std::vector<std::string>& settings, bool fresh);
 
-/// `assize check`: resolves the job, opens data and model headers, prints plan and cost.
-int check(const std::string& job_file, const std::vector<std::string>& settings);
+/// `assize check`: resolves the job, opens data and model headers, prints plan and cost; with `only_output` prints
+/// only the folder of the run, for scripts, and opens nothing but the job.
+int check(const std::string& job_file, const std::vector<std::string>& settings, bool only_output);
 
 /// What `assize prompt` is asked for.
 struct PromptOptions {
@@ -29,6 +32,16 @@ int show(const std::string& run_folder, bool digest);
 
 /// `assize report`: verdicts, metrics and report from the stored texts.
 int report(const std::string& run_folder);
+
+/// `assize submit`: prints the batch script of a job for a cluster, or hands it to sbatch, and says how to watch it.
+int submit(const std::string& job_file, const std::vector<std::string>& settings, const SubmitOptions& options);
+
+/// `assize watch`: follows runs by reading their files only and ends when all are done (0), or when nothing has been
+/// written for a while (75). With `once` says how they stand and returns 0.
+int watch(const std::vector<std::string>& run_folders, bool once);
+
+/// `assize merge`: makes one run of the shards of a job in `output`: one journal, and results and report from it.
+int merge(const std::string& output, const std::vector<std::string>& run_folders);
 
 /// `assize version`.
 int version();

@@ -16,6 +16,22 @@ namespace assize::app {
 
 using verdict::Protocol;
 
+namespace {
+
+void keep_shard(const job::Limits& limits, std::vector<suite::Suite>& suites) {
+  if (limits.shards == 1) return;
+  constexpr std::uint64_t kShardSeed = 0x5A;
+  for (auto& suite : suites) {
+    std::erase_if(suite.samples, [&limits](const suite::Sample& sample) {
+      const std::uint64_t shard = base::hash64(sample.id, kShardSeed) % static_cast<std::uint64_t>(limits.shards);
+      return shard != static_cast<std::uint64_t>(limits.shard);
+    });
+  }
+  std::erase_if(suites, [](const suite::Suite& suite) { return suite.samples.empty(); });
+}
+
+}  // namespace
+
 std::vector<suite::Suite> load_suites(const job::JobSpec& job) {
   std::vector<suite::Suite> suites;
   std::set<std::string> ids;
@@ -50,6 +66,7 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job) {
     }
   }
   if (!problems.empty()) throw base::Error(problems);
+  keep_shard(job.limits, suites);
   std::sort(suites.begin(), suites.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return suites;
 }

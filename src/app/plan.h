@@ -21,8 +21,10 @@ struct Plan {
   text::ChatStyle chat;
 };
 
-/// Loads the suites of a job, ordered by id: results do not depend on the order in a file. Throws Error with every problem found, also where two suites have the same id, a
-/// suite's protocol has no labels for `reading: likelihood`, or nothing is asked at all.
+/// Loads the suites of a job, ordered by id: results do not depend on the order in a file. Of a shard only its samples
+/// are kept, and only suites that have some: by a hash of the sample's id, so that a suite that grows leaves them where
+/// they were. Throws Error with every problem found, also where two suites have the same id, a suite's protocol has no
+/// labels for `reading: likelihood`, or nothing is asked at all.
 std::vector<suite::Suite> load_suites(const job::JobSpec& job);
 
 /// The chat style of the job's judge: as the job says, else as the checkpoint's tokenizer says.

@@ -8,7 +8,6 @@
 #include <unordered_map>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "app/assess.h"
 #include "app/commands.h"
@@ -16,6 +15,7 @@
 #include "app/judge_setup.h"
 #include "app/plan.h"
 #include "app/progress_display.h"
+#include "app/run_folder.h"
 #include "app/signals.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -37,13 +37,6 @@ constexpr int kAboveFailureLimit = 3;
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// Worker ranks on this node: the launcher's local size, less the coordinator where it is here.
-int worker_ranks_on_node(const comm::World& world) {
-  const char* local = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
-  const int here = local ? std::atoi(local) : world.size;
-  return std::max(1, here - (here == world.size ? 1 : 0));
 }
 
 void set_aside(const fs::path& output) {
@@ -68,28 +61,6 @@ void make_run_folder(const fs::path& output) {
     throw base::Error(fmt::format("{}: holds a results.h5 but no job.yaml, so it is not a run of assize that can go on; "
                                   "choose another with --set output=FOLDER", output.string()));
   }
-}
-
-std::string manifest(const Plan& plan, const std::string& identity, const std::string& layout, std::uint64_t calls) {
-  nlohmann::ordered_json json;
-  json["filetype"] = "assize run";
-  json["version"] = 1;
-  json["code_version"] = code_version();
-  json["journal_version"] = results::kJournalVersion;
-  json["judge"] = plan.job.judge.id;
-  json["model_hash"] = identity_value(identity, "model");
-  json["seed"] = plan.job.judging.seed;
-  json["calls"] = calls;
-  for (const auto& suite : plan.suites) {
-    json["suites"].push_back({{"id", suite.id},
-                              {"file", suite.file.string()},
-                              {"samples", suite.samples.size()},
-                              {"hash", base::to_hex(suite.hash)},
-                              {"prompt", suite.prompt.id}});
-  }
-  json["topology"] = layout;
-  json["identity"] = identity;
-  return json.dump(1) + "\n";
 }
 
 /// The run as the coordinator sees it: folder, journal, what is outstanding.
@@ -117,7 +88,7 @@ class CoordinatorRun {
     std::error_code code;
     fs::remove(output_ / "DONE", code);
     base::write_file_atomically(output_ / "job.yaml", plan.job.resolved_yaml);
-    base::write_file_atomically(output_ / "manifest.json", manifest(plan, identity, layout, wanted_));
+    base::write_file_atomically(output_ / "manifest.json", manifest_text(plan, identity, layout));
     if (wanted_ > outstanding_) {
       base::log(base::LogLevel::info, fmt::format("going on: {} of {} calls are judged already", wanted_ - outstanding_, wanted_));
     }
@@ -251,7 +222,7 @@ int run_coordinator(const Plan& plan, comm::World& world) {
 int run_worker_rank(const Plan& plan, comm::World& world) {
   leave_signals_to_coordinator();
   JudgeSetup setup = measure(plan);
-  setup.ranks_on_node = worker_ranks_on_node(world);
+  setup.ranks_on_node = world.workers_on_node;
   const std::unique_ptr<cluster::Judge> judge = load_judge(plan, setup, *world.comm);
   char host[256] = "";
   gethostname(host, sizeof host - 1);

@@ -1,8 +1,12 @@
 #include "app/run_folder.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include "app/identity.h"
 #include "base/error.h"
+#include "base/hash.h"
+#include "results/journal.h"
 
 namespace assize::app {
 
@@ -21,6 +25,28 @@ Plan stored_plan(const fs::path& folder) {
   plan.job = job::load_job(folder / "job.yaml", {}, job::JudgePresence::optional);
   plan.suites = load_suites(plan.job);
   return plan;
+}
+
+std::string manifest_text(const Plan& plan, const std::string& identity, const std::string& layout) {
+  nlohmann::ordered_json json;
+  json["filetype"] = "assize run";
+  json["version"] = 1;
+  json["code_version"] = code_version();
+  json["journal_version"] = results::kJournalVersion;
+  json["judge"] = plan.job.judge.id;
+  json["model_hash"] = identity_value(identity, "model");
+  json["seed"] = plan.job.judging.seed;
+  json["calls"] = count_calls(plan);
+  for (const auto& suite : plan.suites) {
+    json["suites"].push_back({{"id", suite.id},
+                              {"file", suite.file.string()},
+                              {"samples", suite.samples.size()},
+                              {"hash", base::to_hex(suite.hash)},
+                              {"prompt", suite.prompt.id}});
+  }
+  json["topology"] = layout;
+  json["identity"] = identity;
+  return json.dump(1) + "\n";
 }
 
 }  // namespace assize::app

@@ -25,6 +25,16 @@ Layout form_groups(const std::vector<int>& node_of, int tensor_parallel) {
   return layout;
 }
 
+NodePlace place_on_node(const std::vector<int>& node_of, int rank) {
+  NodePlace place;
+  for (std::size_t other = 1; other < node_of.size(); ++other) {
+    if (node_of[other] != node_of.at(static_cast<std::size_t>(rank))) continue;
+    ++place.workers;
+    place.index += static_cast<int>(other) < rank;
+  }
+  return place;
+}
+
 std::string describe(const Layout& layout, const std::vector<std::string>& host_of, int tensor_parallel) {
   const auto count = layout.groups.size();
   std::string text = std::to_string(count) + (count == 1 ? " group of " : " groups of ") + std::to_string(tensor_parallel);

@@ -232,7 +232,11 @@ World open_world(int tensor_parallel) {
     throw Error("the launcher started several processes, but MPI sees one: start with the mpirun of " +
                 mpi_library_version() + ", or with `srun --mpi=pmix`");
   }
-  const Layout layout = form_groups(gather_nodes(world.rank, world.size), tensor_parallel);
+  const std::vector<int> nodes = gather_nodes(world.rank, world.size);
+  const NodePlace place = place_on_node(nodes, world.rank);
+  world.workers_on_node = place.workers;
+  world.worker_on_node = place.index;
+  const Layout layout = form_groups(nodes, tensor_parallel);
   world.groups = static_cast<int>(layout.groups.size());
   world.layout = describe(layout, gather_hosts(world.size), tensor_parallel);
   if (layout.groups.empty()) {

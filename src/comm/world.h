@@ -23,6 +23,8 @@ struct World {
   int size = 1;
   int groups = 1;                ///< number of worker groups
   int group = 0;                 ///< index of this rank's group (workers)
+  int workers_on_node = 1;       ///< ranks of this node without the coordinator, idle ones included
+  int worker_on_node = 0;        ///< index of this rank among them: also that of its GPU
   std::string layout;            ///< one line for the log: groups, ranks left over, by node
   std::unique_ptr<Comm> comm;    ///< this rank's group (workers)
   std::unique_ptr<Link> link;    ///< coordinator's end, or a leader's end (rank 0 of its group)

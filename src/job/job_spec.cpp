@@ -171,6 +171,15 @@ void make_paths_absolute(Tree& job, const fs::path& file) {
   }
 }
 
+/// "3/16": false where it is not that.
+bool read_shard(const std::string& text, Limits& limits) {
+  const char* end = text.data() + text.size();
+  const auto [slash, no_index] = std::from_chars(text.data(), end, limits.shard);
+  if (no_index != std::errc{} || slash == end || *slash != '/') return false;
+  const auto [rest, no_count] = std::from_chars(slash + 1, end, limits.shards);
+  return no_count == std::errc{} && rest == end && limits.shard >= 0 && limits.shard < limits.shards;
+}
+
 void read_limits(MapReader reader, Limits& limits, Problems& problems) {
   std::string samples = "all";
   reader.get("samples", samples);
@@ -180,6 +189,12 @@ void read_limits(MapReader reader, Limits& limits, Problems& problems) {
       problems.add(reader.place("samples"),
                    fmt::format("'limits.samples' is '{}', it must be 'all' or a whole number from 1", samples));
     }
+  }
+  std::string shard = "none";
+  reader.get("shard", shard);
+  if (shard != "none" && !read_shard(shard, limits)) {
+    problems.add(reader.place("shard"),
+                 fmt::format("'limits.shard' is '{}', it must be 'none' or INDEX/COUNT, from 0/COUNT on", shard));
   }
   reader.get("failure_rate", limits.failure_rate, 0, 1);
   reader.get("drain_seconds", limits.drain_seconds, 0, 86400);

@@ -100,6 +100,8 @@ struct EngineSpec {
 
 struct Limits {
   int samples = 0;                 ///< 0 = all
+  int shard = 0;                   ///< this run judges only the samples of shard `shard` of `shards`, from 0
+  int shards = 1;
   double failure_rate = 0.01;      ///< share of failed calls above which the run exits with 3
   int drain_seconds = 60;          ///< after the first stop signal
 };

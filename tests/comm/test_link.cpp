@@ -88,3 +88,19 @@ TEST_CASE("groups are consecutive ranks of one node, and left-over ranks are nam
   CHECK(comm::form_groups({0, 1, 0, 1, 0, 1, 0, 1}, 2).groups == std::vector<std::vector<int>>{{2, 4}, {1, 3}, {5, 7}});
   CHECK(comm::form_groups({0, 1, 0, 1, 0, 1, 0, 1}, 2).unused == std::vector<int>{6});
 }
+
+TEST_CASE("a worker's GPU is its index among the workers of its node, which the coordinator does not count in") {
+  // One rank more on the first node of 64 with 8 workers each.
+  std::vector<int> nodes{0};
+  for (int node = 0; node < 64; ++node) nodes.insert(nodes.end(), 8, node);
+  CHECK(comm::form_groups(nodes, 1).groups.size() == 512);
+  for (int rank = 1; rank <= 512; ++rank) {
+    const comm::NodePlace place = comm::place_on_node(nodes, rank);
+    REQUIRE(place.workers == 8);
+    REQUIRE(place.index == (rank - 1) % 8);
+  }
+  CHECK(comm::place_on_node(nodes, 0).workers == 8);
+  // A node of its own for the coordinator.
+  CHECK(comm::place_on_node({0, 1, 1}, 0).workers == 0);
+  CHECK(comm::place_on_node({0, 1, 1}, 2).index == 1);
+}

@@ -1,0 +1,174 @@
+# shellcheck shell=bash
+# Sourced by the batch scripts: starts a run on the nodes of this allocation, again and again until it is done.
+#
+#   run_until_done JOB.yaml [--set KEY=VALUE]...          a whole job
+#   run_shard COUNT JOB.yaml [--set KEY=VALUE]...         in an array of COUNT tasks: one share of its samples
+#
+# Rank 0 coordinates: one rank more on the first node, which takes no GPU. What a site may set:
+#   ASSIZE                 the program (assize)
+#   ASSIZE_WORKERS         worker ranks a node (the node's GPUs, else --ntasks-per-node, else 1)
+#   ASSIZE_LAUNCHER        srun or mpirun (srun)
+#   ASSIZE_MPI             plugin of srun --mpi (pmix)
+#   ASSIZE_REQUEUE         0 where jobs may not be put back into the queue (1)
+#   ASSIZE_SKIP_DONE       1: nothing to do where the run is done; later links of a chain (0)
+#   ASSIZE_TRIES           launches in a row without a new judgement before it gives up (6)
+#   ASSIZE_PAUSE_SECONDS   between two launches, doubled each time nothing was judged (5)
+#   ASSIZE_STALL_SECONDS   a launch that writes nothing for so long is ended and started again (1800)
+#
+# Near the time limit (sbatch --signal=B:USR1@SECONDS) and at pre-emption Slurm sends USR1: the run drains and the job
+# goes back into the queue. TERM only drains: who sends it (scancel, scontrol requeue) decides what comes next.
+set -u
+
+assize=${ASSIZE:-assize}
+launch=       # process of the current launch
+asked_by=     # the first signal: USR1 or TERM
+
+pass_on() {
+  asked_by=${asked_by:-$1}
+  [ -z "$launch" ] || kill -USR1 "$launch" 2>/dev/null
+}
+trap 'pass_on USR1' USR1
+trap 'pass_on TERM' TERM
+
+# Worker ranks a node.
+workers() {
+  local gpus=${SLURM_GPUS_ON_NODE:-0} tasks=${SLURM_NTASKS_PER_NODE:-1}
+  case $gpus in *[!0-9]* | '') gpus=0 ;; esac
+  [ "$gpus" -gt 0 ] && echo "${ASSIZE_WORKERS:-$gpus}" || echo "${ASSIZE_WORKERS:-$tasks}"
+}
+
+# rank_nodes WORKERS [NODES]: the node of each rank, one a line: the first node once for the coordinator, then each of
+# the first NODES (all) once a worker.
+rank_nodes() {
+  local nodes node worker
+  nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n "${2:-1000000}") || return 1
+  head -n 1 <<<"$nodes"
+  for node in $nodes; do
+    for ((worker = 0; worker < $1; worker++)); do echo "$node"; done
+  done
+}
+
+# start_launch HOSTFILE JOB [--set ...]: in the background; sets $launch.
+start_launch() {
+  local hosts=$1 ranks nodes
+  shift
+  ranks=$(wc -l <"$hosts")
+  nodes=$(sort -u "$hosts" | wc -l)
+  # First, so that a setting of the user stands.
+  [ -z "${SLURM_CPUS_PER_TASK:-}" ] || set -- --set "parallel.threads=$SLURM_CPUS_PER_TASK" "$@"
+  case ${ASSIZE_LAUNCHER:-srun} in
+    srun)
+      SLURM_HOSTFILE=$hosts srun --mpi="${ASSIZE_MPI:-pmix}" --nodes="$nodes" --ntasks="$ranks" --distribution=arbitrary --overcommit \
+        --cpu-bind=none --kill-on-bad-exit=1 "$assize" run "$@" &
+      ;;
+    mpirun)
+      OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none \
+        mpirun --map-by seq --hostfile "$hosts" -np "$ranks" "$assize" run "$@" &
+      ;;
+    *)
+      echo "ASSIZE_LAUNCHER is '$ASSIZE_LAUNCHER'; it must be srun or mpirun" >&2
+      exit 2
+      ;;
+  esac
+  launch=$!
+}
+
+# Bytes of the journal of run $1; a new start alone adds an epoch mark of 24.
+journal_bytes() { find "$1/journal" -type f -printf '%s\n' 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+# end_stalled_launch RUN PID: ends a launch that has written nothing for ASSIZE_STALL_SECONDS. srun would wait for ever
+# for the ranks of a node that was away for a short time.
+end_stalled_launch() {
+  local limit=${ASSIZE_STALL_SECONDS:-1800} started=$SECONDS newest
+  trap - USR1 TERM
+  while sleep $((limit < 60 ? limit : 60)) && kill -0 "$2" 2>/dev/null; do
+    newest=$(find "$1" -maxdepth 2 -type f -printf '%T@\n' 2>/dev/null | sort -n | tail -n 1)
+    newest=${newest%.*}
+    if [ $((SECONDS - started)) -lt "$limit" ] || [ $(($(date +%s) - ${newest:-0})) -lt "$limit" ]; then continue; fi
+    echo "nothing was written for $limit s; ending this launch" >&2
+    scancel --quiet --signal=KILL "$SLURM_JOB_ID"
+    sleep 10
+    kill -KILL "$2" 2>/dev/null
+    return
+  done
+}
+
+# Sleeps, but wakes up for a signal.
+pause() {
+  sleep "$1" &
+  wait $!
+}
+
+# launch_once RUN HOSTFILE JOB [--set ...]: one launch to its end; gives its exit status.
+launch_once() {
+  local run=$1 watcher code
+  shift
+  start_launch "$@"
+  end_stalled_launch "$run" "$launch" &
+  watcher=$!
+  wait "$launch"
+  code=$?
+  # wait returns early when a signal arrives; the run is still draining then.
+  while kill -0 "$launch" 2>/dev/null; do
+    wait "$launch"
+    code=$?
+  done
+  launch=
+  kill "$watcher" 2>/dev/null
+  return "$code"
+}
+
+# Puts this job back into the queue where that is allowed, and ends the script.
+leave_drained() {
+  if [ "$asked_by" = USR1 ] && [ "${ASSIZE_REQUEUE:-1}" = 1 ]; then
+    scontrol requeue "$SLURM_JOB_ID" || echo "this job cannot be requeued; submit it again to go on" >&2
+  fi
+  exit 75
+}
+
+run_until_done() {
+  local run hosts code before idle=0 wait_seconds=${ASSIZE_PAUSE_SECONDS:-5}
+  [ $# -ge 1 ] || { echo "give a job: JOB.yaml [--set KEY=VALUE]..." >&2; exit 2; }
+  run=$("$assize" check --output "$@") || exit 2
+  if [ "${ASSIZE_SKIP_DONE:-0}" = 1 ] && [ -e "$run/DONE" ]; then
+    echo "$run is done already"
+    exit 0
+  fi
+  hosts=$(mktemp) || exit 1
+  trap 'rm -f "$hosts"' EXIT
+  rank_nodes "$(workers)" >"$hosts" || exit 1
+  while [ -z "$asked_by" ]; do
+    before=$(journal_bytes "$run")
+    launch_once "$run" "$hosts" "$@"
+    code=$?
+    # Done is what the mark says: an exit status may be lost on the way.
+    [ -e "$run/DONE" ] && case $code in 0 | 3) exit "$code" ;; *) exit 0 ;; esac
+    case $code in
+      2) exit 2 ;;
+      75) asked_by=${asked_by:-TERM} ;;
+    esac
+    [ -z "$asked_by" ] || break
+    if [ $(($(journal_bytes "$run") - before)) -gt 24 ]; then
+      idle=0
+      wait_seconds=${ASSIZE_PAUSE_SECONDS:-5}
+    else
+      idle=$((idle + 1))
+      [ "$idle" -lt "${ASSIZE_TRIES:-6}" ] || { echo "gave up: $idle launches in a row judged nothing; the last ended with $code" >&2; exit 1; }
+      wait_seconds=$((wait_seconds * 2))
+    fi
+    echo "the launch ended with $code; starting again in $wait_seconds s: the run goes on where it was"
+    pause "$wait_seconds"
+  done
+  leave_drained
+}
+
+# Shard I of OUTPUT goes to OUTPUT.shards/I-of-COUNT; assize merge OUTPUT OUTPUT.shards/* makes one run of all.
+run_shard() {
+  local count=$1 output
+  shift
+  [ $# -ge 1 ] || { echo "give the number of shards and a job: COUNT JOB.yaml [--set KEY=VALUE]..." >&2; exit 2; }
+  case $count in *[!0-9]* | '') echo "'$count' is not a number of shards" >&2; exit 2 ;; esac
+  output=$("$assize" check --output "$@") || exit 2
+  output=$output.shards/$SLURM_ARRAY_TASK_ID-of-$count
+  run_until_done "$@" --set "limits.shard=$SLURM_ARRAY_TASK_ID/$count" --set "output='${output//\'/\'\'}'"
+}
