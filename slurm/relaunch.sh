@@ -127,14 +127,14 @@ leave_drained() {
 }
 
 run_until_done() {
-  local run hosts code before idle=0 wait_seconds=${ASSIZE_PAUSE_SECONDS:-5}
+  local run code before idle=0 wait_seconds=${ASSIZE_PAUSE_SECONDS:-5}
   [ $# -ge 1 ] || { echo "give a job: JOB.yaml [--set KEY=VALUE]..." >&2; exit 2; }
   run=$("$assize" check --output "$@") || exit 2
   if [ "${ASSIZE_SKIP_DONE:-0}" = 1 ] && [ -e "$run/DONE" ]; then
     echo "$run is done already"
     exit 0
   fi
-  hosts=$(mktemp) || exit 1
+  hosts=$(mktemp) || exit 1 # global: the trap outlives this function
   trap 'rm -f "$hosts"' EXIT
   rank_nodes "$(workers)" >"$hosts" || exit 1
   while [ -z "$asked_by" ]; do
@@ -145,7 +145,7 @@ run_until_done() {
     [ -e "$run/DONE" ] && case $code in 0 | 3) exit "$code" ;; *) exit 0 ;; esac
     case $code in
       2) exit 2 ;;
-      75) asked_by=${asked_by:-TERM} ;;
+      75) asked_by=${asked_by:-USR1} ;; # the ranks alone got the signal
     esac
     [ -z "$asked_by" ] || break
     if [ $(($(journal_bytes "$run") - before)) -gt 24 ]; then

@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <fstream>
 
 #include "app/batch_script.h"
 #include "app/program.h"
@@ -10,6 +11,8 @@ using app_tests::Outcome;
 using app_tests::program;
 using Catch::Matchers::Contains;
 using support::TemporaryFolder;
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -42,6 +45,16 @@ struct Case {
     return app::batch_script(job, site, options, cost, app::lay_out(job, site, options, cost), paths, settings);
   }
 };
+
+/// One sample that every prompt of a suite with this text can show.
+std::string stand_in_sample(const std::string& suite) {
+  const auto is = [&suite](const char* protocol) { return suite.find(std::string("\nprotocol: ") + protocol) != std::string::npos; };
+  const std::string candidate = R"({"text": "an answer", "images": ["media/a.png"]})";
+  const std::string human = is("score") ? "3" : is("pair") ? "\"A\"" : is("label") ? "\"A>B\"" : "\"AB\"";
+  return R"({"id": "a", "question": "What?", "images": ["media/a.png"], "human": )" + human +
+         R"(, "fields": {"source_prompt": "s", "target_prompt": "t", "instruct_prompt": "i"}, "candidates": [)" + candidate +
+         (is("score") ? "" : ", " + candidate) + "]}\n";
+}
 
 }  // namespace
 
@@ -113,6 +126,12 @@ TEST_CASE("submit: a chain never requeues, an array has a task a shard") {
   CHECK_THAT(array.script(), Contains("#SBATCH --array=0-15\n") && Contains("\nrun_shard 16 '/home/u/job.yaml'"));
 }
 
+TEST_CASE("check --output: the run folder alone, for scripts") {
+  const std::string job = ASSIZE_SOURCE_DIR "/jobs/quickstart.yaml";
+  CHECK(program("check --output " + job).text == "runs/quickstart\n");
+  CHECK(program("check --output " + job + " --set \"output='a # b'\"").text == "a # b\n");
+}
+
 TEST_CASE("submit --dry-run: the script of a shipped job on the example cluster") {
   const Outcome outcome = program("submit " ASSIZE_SOURCE_DIR "/jobs/quickstart.yaml --nodes 4 --partition short --dry-run");
   CHECK(outcome.code == 0);
@@ -122,4 +141,31 @@ TEST_CASE("submit --dry-run: the script of a shipped job on the example cluster"
   }
   CHECK_THAT(program("submit " ASSIZE_SOURCE_DIR "/jobs/quickstart.yaml", "env -u ASSIZE_CLUSTER").text, Contains("say which cluster this is"));
   CHECK(program("submit " ASSIZE_SOURCE_DIR "/jobs/quickstart.yaml --dry-run --nodes 0").code == 2);
+}
+
+TEST_CASE("submit --dry-run: the whole evaluation of Flex-VL-7B, with a few samples in place of each suite's own") {
+  const fs::path source = ASSIZE_SOURCE_DIR;
+  const job::JobSpec job = job::load_job(source / "jobs/flex-vl-full.yaml", {}, job::JudgePresence::optional);
+  CHECK(job.suites.size() == 11);
+  const TemporaryFolder folder;
+  std::string suites;
+  for (const fs::path& file : job.suites) {
+    const std::string name = file.stem().string();
+    std::ifstream in(file);
+    std::string text, line;
+    while (std::getline(in, line)) {
+      if (line.rfind("count:", 0) == 0) continue;
+      text += (line.rfind("samples:", 0) == 0 ? "samples: samples.jsonl" : line) + "\n";
+    }
+    folder.write(name + "/suite.yaml", text);
+    folder.write(name + "/samples.jsonl", stand_in_sample(text));
+    fs::create_directories(folder.path() / name / "media");
+    fs::copy_file(source / "configs/suites/shapes-pair/media/dev-0001.png", folder.path() / name / "media/a.png");
+    suites += (suites.empty() ? "" : ",") + (folder.path() / name).string();
+  }
+  const Outcome outcome = program("submit " + (source / "jobs/flex-vl-full.yaml").string() + " --nodes 64 --dry-run --set judge=" +
+                                  (source / "configs/judges/shapes-judge").string() + " --set suites=[" + suites + "]");
+  INFO(outcome.text);
+  CHECK(outcome.code == 0);
+  CHECK_THAT(outcome.text, Contains("64 nodes x 8 worker ranks + 1 coordinator = 513 ranks: 512 groups of 1") && Contains("TFLOP"));
 }
