@@ -133,7 +133,7 @@ std::string batch_script(const job::JobSpec& job, const job::Site& site, const S
   if (cost.flop > 0) {
     note(fmt::format("a worker needs {:.1f} GiB: {:.1f} of weights, {:.1f} of KV cache for one call; more cache makes it faster",
                      layout.rank_gib, cost.weight_bytes / kGibibyte, cost.kv_bytes / kGibibyte));
-    note(fmt::format("about {} ({:.3g} TFLOP at {:.3g} TFLOP/s a {}, an assumption)", duration_text(layout.hours * 3600),
+    note(fmt::format("about {} without loading the judge ({:.3g} TFLOP at {:.3g} TFLOP/s a {}, an assumption)", duration_text(std::max(60.0, layout.hours * 3600)),
                      cost.flop / 1e12 / std::max(1, options.shards),
                      layout.on_gpus ? site.gpu_tflops : layout.cores_per_worker * kFlopPerSecondPerCore / 1e12, device));
   }
