@@ -101,12 +101,15 @@ Layout lay_out(const job::JobSpec& job, const job::Site& site, const SubmitOptio
         site.name, cost.weight_bytes / kGibibyte, cost.kv_bytes / kGibibyte, layout.on_gpus ? kGpuWorkingGib : kCpuWorkingGib, there,
         layout.on_gpus ? "GPU" : "worker", layout.on_gpus ? "" : ", fewer --workers"));
   }
-  if (!site.whole_nodes) layout.memory_gib = std::ceil((layout.on_gpus ? kGpuHostGib : layout.rank_gib) * layout.workers + 1);
+  if (!site.whole_nodes) {
+    const double wanted = std::ceil((layout.on_gpus ? kGpuHostGib : layout.rank_gib) * layout.workers + 1);
+    layout.memory_gib = std::max(1.0, std::min(wanted, std::floor(site.memory_gib)));
+  }
   const double rate = options.nodes * (layout.on_gpus ? layout.workers * site.gpu_tflops * 1e12
                                                       : layout.workers * layout.cores_per_worker * kFlopPerSecondPerCore);
   layout.hours = cost.flop / std::max(1, options.shards) / rate / 3600;
-  const double wanted = std::ceil(layout.hours * 60 * kTimeReserve / 15) * 15;
-  layout.time_limit_minutes = std::min(site.time_limit_minutes, std::max(kShortestMinutes, static_cast<int>(std::min(wanted, 1e6))));
+  const double minutes = std::ceil(layout.hours * 60 * kTimeReserve / 15) * 15;
+  layout.time_limit_minutes = std::min(site.time_limit_minutes, std::max(kShortestMinutes, static_cast<int>(std::min(minutes, 1e6))));
   if (cost.flop == 0) layout.time_limit_minutes = site.time_limit_minutes;
   if (!options.time.empty()) {
     layout.time_limit_minutes = job::slurm_minutes(options.time);
