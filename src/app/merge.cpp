@@ -1,5 +1,6 @@
 #include <map>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -40,6 +41,9 @@ void refuse_difference(const Shard& first, const Shard& other) {
     if (!equal) names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
   };
   const job::JobSpec &a = first.job, &b = other.job;
+  compare("kind", a.kind == b.kind);
+  compare("data", std::tie(a.data.file, a.data.media, a.data.prompt, a.data.id, a.data.protocol) ==
+                      std::tie(b.data.file, b.data.media, b.data.prompt, b.data.id, b.data.protocol));
   compare("suites", std::set(a.suites.begin(), a.suites.end()) == std::set(b.suites.begin(), b.suites.end()));
   compare("judging.votes", a.judging.votes == b.judging.votes);
   compare("judging.orders", a.judging.orders == b.judging.orders);
@@ -119,8 +123,8 @@ int merge(const std::string& output, const std::vector<std::string>& run_folders
   base::write_file_atomically(fs::path(output) / "manifest.json",
                               manifest_text(plan, shards.front().identity, fmt::format("{} runs merged", shards.size())));
   const Assessment assessment = assess(plan, output, {fmt::format("{} runs merged", shards.size()), 0, 0}, [](double) {});
-  fmt::print("{} of {} calls judged, {} failed; report: {}\n", assessment.judged, assessment.wanted, assessment.failed,
-             (fs::path(output) / "report.html").string());
+  fmt::print("{} of {} calls judged, {} failed; {}: {}\n", assessment.judged, assessment.wanted, assessment.failed,
+             plan.job.kind == job::Kind::label ? "labels" : "report", assessment.look_at.string());
   if (!assessment.complete()) {
     throw base::Error(fmt::format("{}: {} calls of the job are in none of these {} runs: are all {} shards there?", output,
                                   assessment.wanted - assessment.judged, shards.size(), shards.front().job.limits.shards));

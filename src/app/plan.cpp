@@ -18,7 +18,8 @@ using verdict::Protocol;
 
 namespace {
 
-void keep_shard(const job::Limits& limits, std::vector<suite::Suite>& suites) {
+void keep_shard(const job::JobSpec& job, std::vector<suite::Suite>& suites) {
+  const job::Limits& limits = job.limits;
   if (limits.shards == 1) return;
   constexpr std::uint64_t kShardSeed = 0x5A;
   for (auto& suite : suites) {
@@ -27,7 +28,7 @@ void keep_shard(const job::Limits& limits, std::vector<suite::Suite>& suites) {
       return shard != static_cast<std::uint64_t>(limits.shard);
     });
   }
-  std::erase_if(suites, [](const suite::Suite& suite) { return suite.samples.empty(); });
+  if (job.kind == job::Kind::evaluate) std::erase_if(suites, [](const suite::Suite& suite) { return suite.samples.empty(); });
 }
 
 }  // namespace
@@ -66,7 +67,7 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job) {
     }
   }
   if (!problems.empty()) throw base::Error(problems);
-  keep_shard(job.limits, suites);
+  keep_shard(job, suites);
   std::sort(suites.begin(), suites.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return suites;
 }

@@ -22,7 +22,7 @@ struct Plan {
 };
 
 /// Loads the suites of a job, ordered by id: results do not depend on the order in a file. Of a shard only its samples
-/// are kept, and only suites that have some: by a hash of the sample's id, so that a suite that grows leaves them where
+/// are kept, and of an evaluation only suites that have some: by a hash of the sample's id, so that a suite that grows leaves them where
 /// they were. Throws Error with every problem found, also where two suites have the same id, a suite's protocol has no
 /// labels for `reading: likelihood`, or nothing is asked at all.
 std::vector<suite::Suite> load_suites(const job::JobSpec& job);

@@ -154,3 +154,19 @@ TEST_CASE("label: what is wrong with job or data is said with its place") {
   fake.folder.write("data.jsonl", R"({"id": "a", "question": "q", "candidates": ["x"], "rewards": 1})" "\n");
   CHECK_THAT(fake.run().text, Contains("data.jsonl:1: sample 'a': the field 'rewards' is one that assize writes"));
 }
+
+TEST_CASE("label: four shards of three rows, of which one has none, merge into the rows of one run") {
+  const FakeLabels fake("score", kScores);
+  REQUIRE(fake.run().code == 0);
+  std::string shards;
+  for (int i = 0; i < 4; ++i) {
+    const std::string shard = fake.out + std::to_string(i);
+    REQUIRE(fake.run("--set limits.shard=" + std::to_string(i) + "/4 --set output=" + shard).code == 0);
+    shards += " " + shard;
+  }
+  const std::string merged = fake.out + "-merged";
+  CHECK_THAT(program("merge " + merged + shards).text, Contains("6 of 6 calls judged, 0 failed; labels: "));
+  CHECK(digest(merged) == digest(fake.out));
+  std::ifstream one(fs::path(fake.out) / "labels.jsonl"), all(fs::path(merged) / "labels.jsonl");
+  CHECK(std::string(std::istreambuf_iterator<char>(one), {}) == std::string(std::istreambuf_iterator<char>(all), {}));
+}
