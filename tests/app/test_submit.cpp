@@ -154,7 +154,7 @@ TEST_CASE("submit --dry-run: the whole evaluation of Flex-VL-7B, with a few samp
     std::ifstream in(file);
     std::string text, line;
     while (std::getline(in, line)) {
-      if (line.rfind("count:", 0) == 0) continue;
+      if (line.rfind("count:", 0) == 0 || line.rfind("annotators:", 0) == 0) continue;
       text += (line.rfind("samples:", 0) == 0 ? "samples: samples.jsonl" : line) + "\n";
     }
     folder.write(name + "/suite.yaml", text);
