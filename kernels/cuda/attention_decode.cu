@@ -174,7 +174,7 @@ __global__ void __launch_bounds__(kAttentionThreads) decode_kernel(DecodeParams 
           if (g == 0) maxima[(warp * kColumns + n) * kDecodeHeads + t * 2 + i] = maximum;
         }
       }
-    __syncthreads();
+    __syncthreads();  // the maxima of all warps are here
 
 #pragma unroll
     for (int n = 0; n < kColumns; ++n)

@@ -50,7 +50,7 @@ __device__ __forceinline__ T reduce(T x, unsigned char* scratch, Op op) {
   x = parts[0];
 #pragma unroll
   for (int w = 1; w < kWarps; ++w) x = op(x, parts[w]);
-  __syncthreads();
+  __syncthreads();  // the scratch is free again
   return x;
 }
 
@@ -109,7 +109,7 @@ __device__ __forceinline__ void mark_seen(const SampleArrays& a, const SampleReq
     const int id = a.seen_ids[request.seen_begin + i] - a.first_id;
     if (id >= 0 && id < a.count) atomicOr(&marks[id / 32], 1u << (id % 32));
   }
-  __syncthreads();
+  __syncthreads();  // all marks are set
 }
 
 __device__ __forceinline__ float shaped(float logit, int i, const SampleRequest& request,
@@ -226,7 +226,7 @@ __global__ void __launch_bounds__(kThreads) histogram_kernel(StageParams p) {
   const float inverse_temperature = 1.0f / request.temperature;
   for (int i = threadIdx.x; i < kHistogramBins; i += kThreads) mass[i] = count[i] = 0;
   mark_seen(a, request, marks);
-  __syncthreads();
+  __syncthreads();  // all bins are empty
   for (int i = threadIdx.x; i < a.count; i += kThreads) {
     const float weight =
         weight_of(shaped(logits[i], i, request, marks), all.shaped_maximum, inverse_temperature);

@@ -35,6 +35,7 @@ Settings& settings();
 struct Counters {
   std::uint64_t launches = 0;
   std::uint64_t blocks = 0;
+  std::uint64_t shared_bytes = 0;    ///< dynamic shared memory, the largest of a launch
   std::uint64_t switches = 0;        ///< between threads
   std::uint64_t products = 0;        ///< warp-wide mma
   std::uint64_t matrix_loads = 0;    ///< 8x8 tiles of ldmatrix

@@ -3,6 +3,7 @@
 // instrumented copies the linker might choose.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -279,6 +280,7 @@ void run_grid(const void* kernel, void (*entry)(const void*, const void*), const
   block.random = settings().seed * 0x9e3779b97f4a7c15ull | 1;
   gridDim = grid;
   ++counters().launches;
+  counters().shared_bytes = std::max<std::uint64_t>(counters().shared_bytes, shared);
   if (observer.launch_begin) observer.launch_begin(params, params_bytes);
   const std::size_t blocks = std::size_t{grid.x} * grid.y * grid.z;
   for (std::size_t i = 0; i < blocks && block.error.empty(); ++i) {

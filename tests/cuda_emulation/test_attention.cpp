@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "kernels/cuda/attention.h"
 #include "support/values.h"
@@ -269,6 +271,29 @@ TEST_CASE("grouped decode reads a shared prefix once") {
   const std::uint64_t lone = shared_bytes();
   CHECK(lone == std::uint64_t{5} * 2 * 704 * 64 * sizeof(Bf16));
   CHECK(grouped * 5 == lone);
+}
+
+TEST_CASE("the budget names the shared memory that launches ask for") {
+  const auto budget = nlohmann::json::parse(std::ifstream(ASSIZE_SOURCE_DIR "/kernels/cuda/budget.json"));
+  const auto launched = [](const Case& c) {
+    const Inputs in = make_inputs(c, 1);
+    cuda_emulation::counters() = {};
+    run(c, in);
+    return cuda_emulation::counters().shared_bytes;
+  };
+  for (const int dim : {64, 80, 128}) {
+    const auto budgeted = [&](const std::string& kernel, const std::string& kind) {
+      return budget.at(kernel + "<" + std::to_string(dim) + ", " + kind + ">")
+          .at("shared_bytes")
+          .get<std::uint64_t>();
+    };
+    CHECK(budgeted("prefill_kernel", "true") == launched({1, 1, dim, {{0, 2}}}));
+    CHECK(budgeted("prefill_kernel", "false") == budgeted("prefill_kernel", "true"));
+    CHECK(budgeted("decode_kernel", "1") == launched({1, 1, dim, {{3, 1}}}));
+    const Case::Sequence vote{64, 1};
+    CHECK(budgeted("decode_kernel", "8") ==
+          launched({1, 1, dim, {vote, vote, vote, vote, vote, vote, vote, vote}, 0, 8, 64}));
+  }
 }
 #endif
 
