@@ -20,8 +20,11 @@
 set -u
 
 assize=${ASSIZE:-assize}
-launch=       # process of the current launch
-asked_by=     # the first signal: USR1 or TERM
+launch=             # process of the current launch
+hosts=              # file: the node of each rank
+said=               # file: what the launcher and the ranks of the current launch wrote to standard error
+asked_by=           # the first signal: USR1 or TERM
+declare -A ended=() # how many launches a node ended
 
 pass_on() {
   asked_by=${asked_by:-$1}
@@ -37,21 +40,46 @@ workers() {
   [ "$gpus" -gt 0 ] && echo "${ASSIZE_WORKERS:-$gpus}" || echo "${ASSIZE_WORKERS:-$tasks}"
 }
 
-# rank_nodes WORKERS [NODES]: the node of each rank, one a line: the first node once for the coordinator, then each of
-# the first NODES (all) once a worker.
-rank_nodes() {
-  local nodes node worker
-  nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n "${2:-1000000}") || return 1
-  head -n 1 <<<"$nodes"
-  for node in $nodes; do
-    for ((worker = 0; worker < $1; worker++)); do echo "$node"; done
-  done
+# Sets $hosts and $said to files of this script's own.
+make_files() {
+  hosts=$(mktemp) && said=$(mktemp) || exit 1
+  trap 'rm -f "$hosts" "$said"' EXIT
 }
 
-# start_launch HOSTFILE JOB [--set ...]: in the background; sets $launch.
+# choose_nodes WORKERS [NODES]: writes the node of each rank, one a line, to $hosts: the first node once for the
+# coordinator, then each of the first NODES (all) once a worker. Nodes that ended two launches are left out, unless none
+# would be left.
+choose_nodes() {
+  local all good=() node worker
+  all=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n "${2:-1000000}") || exit 1
+  for node in $all; do [ "${ended[$node]:-0}" -ge 2 ] || good+=("$node"); done
+  [ ${#good[@]} -gt 0 ] || mapfile -t good <<<"$all"
+  {
+    echo "${good[0]}"
+    for node in "${good[@]}"; do
+      for ((worker = 0; worker < $1; worker++)); do echo "$node"; done
+    done
+  } >"$hosts"
+}
+
+# Counts the node whose rank ended the last launch, as far as srun or mpirun named it first.
+blame_node() {
+  local node
+  node=$(sed -nE 's/^srun: error: ([^ :[]+): tasks? .*/\1/p; s/^mpirun noticed .* on node ([^ ]+) exited on signal.*/\1/p' "$said" | head -n 1)
+  [ -n "$node" ] || return 0
+  ended[$node]=$((${ended[$node]:-0} + 1))
+  [ "${ended[$node]}" -ne 2 ] || echo "node $node ended two launches and is left out from here on" >&2
+}
+
+# Hands standard input on to standard error and keeps it, whatever signals come.
+keep_said() {
+  trap '' USR1 TERM
+  tee "$said" >&2
+}
+
+# start_launch JOB [--set ...]: in the background; sets $launch.
 start_launch() {
-  local hosts=$1 ranks nodes
-  shift
+  local ranks nodes
   ranks=$(wc -l <"$hosts")
   nodes=$(sort -u "$hosts" | wc -l)
   # First, so that a setting of the user stands.
@@ -59,11 +87,11 @@ start_launch() {
   case ${ASSIZE_LAUNCHER:-srun} in
     srun)
       SLURM_HOSTFILE=$hosts srun --mpi="${ASSIZE_MPI:-pmix}" --nodes="$nodes" --ntasks="$ranks" --distribution=arbitrary --overcommit \
-        --cpu-bind=none --kill-on-bad-exit=1 "$assize" run "$@" &
+        --cpu-bind=none --kill-on-bad-exit=1 "$assize" run "$@" 2> >(keep_said) &
       ;;
     mpirun)
       OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none \
-        mpirun --map-by seq --hostfile "$hosts" -np "$ranks" "$assize" run "$@" &
+        mpirun --map-by seq --hostfile "$hosts" -np "$ranks" "$assize" run "$@" 2> >(keep_said) &
       ;;
     *)
       echo "ASSIZE_LAUNCHER is '$ASSIZE_LAUNCHER'; it must be srun or mpirun" >&2
@@ -86,7 +114,8 @@ end_stalled_launch() {
     newest=${newest%.*}
     if [ $((SECONDS - started)) -lt "$limit" ] || [ $(($(date +%s) - ${newest:-0})) -lt "$limit" ]; then continue; fi
     echo "nothing was written for $limit s; ending this launch" >&2
-    scancel --quiet --signal=KILL "$SLURM_JOB_ID"
+    # The steps one by one: KILL for the job would end this script too.
+    squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format=%i | grep -E '\.[0-9]+$' | xargs -r scancel --quiet --signal=KILL
     sleep 10
     kill -KILL "$2" 2>/dev/null
     return
@@ -99,7 +128,7 @@ pause() {
   wait $!
 }
 
-# launch_once RUN HOSTFILE JOB [--set ...]: one launch to its end; gives its exit status.
+# launch_once RUN JOB [--set ...]: one launch to its end; gives its exit status.
 launch_once() {
   local run=$1 watcher code
   shift
@@ -134,12 +163,11 @@ run_until_done() {
     echo "$run is done already"
     exit 0
   fi
-  hosts=$(mktemp) || exit 1 # global: the trap outlives this function
-  trap 'rm -f "$hosts"' EXIT
-  rank_nodes "$(workers)" >"$hosts" || exit 1
+  make_files
   while [ -z "$asked_by" ]; do
+    choose_nodes "$(workers)"
     before=$(journal_bytes "$run")
-    launch_once "$run" "$hosts" "$@"
+    launch_once "$run" "$@"
     code=$?
     # Done is what the mark says: an exit status may be lost on the way.
     [ -e "$run/DONE" ] && case $code in 0 | 3) exit "$code" ;; *) exit 0 ;; esac
@@ -148,6 +176,7 @@ run_until_done() {
       75) asked_by=${asked_by:-USR1} ;; # the ranks alone got the signal
     esac
     [ -z "$asked_by" ] || break
+    blame_node
     if [ $(($(journal_bytes "$run") - before)) -gt 24 ]; then
       idle=0
       wait_seconds=${ASSIZE_PAUSE_SECONDS:-5}
