@@ -172,7 +172,7 @@ run_until_done() {
     # Done is what the mark says: an exit status may be lost on the way.
     [ -e "$run/DONE" ] && case $code in 0 | 3) exit "$code" ;; *) exit 0 ;; esac
     case $code in
-      2) exit 2 ;;
+      2 | 3) exit "$code" ;; # a wrong job; answers too bad to go on
       75) asked_by=${asked_by:-USR1} ;; # the ranks alone got the signal
     esac
     [ -z "$asked_by" ] || break

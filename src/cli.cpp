@@ -1,5 +1,7 @@
 #include "cli.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -35,6 +37,9 @@ constexpr CommandHelp kCommands[] = {
     {"show", "RUN", "Show state, counts and metrics of a finished or unfinished run.", "assize show runs/quickstart --digest"},
     {"report", "RUN", "Read verdicts, metrics and report anew from the stored texts, without the judge.",
      "assize report runs/quickstart"},
+    {"export", "RUN", "Write results.h5, and CSV or JSONL, of a finished, running or crashed run; the run is only read.",
+     "assize export runs/quickstart --format csv --format jsonl --output tables"},
+    {"verify", "RUN", "Check every record, key and hash of a run, and say what is whole.", "assize verify runs/quickstart"},
     {"generate", "JUDGE_FOLDER", "Generate texts for raw prompts: to try a judge or compare engines.",
      "assize generate configs/judges/shapes-judge --prompts prompts.jsonl --max-new-tokens 64"},
     {"submit", "JOB.yaml", "Write the batch script of a job for a Slurm cluster, and hand it to sbatch.",
@@ -45,7 +50,7 @@ constexpr CommandHelp kCommands[] = {
 };
 
 constexpr const char* kExitCodes =
-    "Exit codes: 0 done, 1 failed, 2 bad usage or bad job, 3 finished above the failure limit,\n"
+    "Exit codes: 0 done, 1 failed, 2 bad usage or bad job, 3 finished or stopped above a limit of failures,\n"
     "            75 stopped before the end (run the same command to go on).\n";
 
 void print_overview() {
@@ -76,6 +81,7 @@ void add_options(po::options_description& options, Command& command) {
   }
   if (command.name == "check") add("output", po::bool_switch(&command.only_output), "print only the folder of the run, for scripts");
   if (command.name == "run") add("fresh", po::bool_switch(&command.fresh), "set an existing run aside and start over");
+  if (command.name == "run") add("retry", po::value(&command.retry), "judge again what is failed, truncated or unreadable (repeatable)");
   if (command.name == "prompt") {
     add("sample", po::value(&command.prompt.sample), "id of the sample; default: the first one");
     add("suite", po::value(&command.prompt.suite), "id of its suite, where several suites have the sample");
@@ -93,6 +99,10 @@ void add_options(po::options_description& options, Command& command) {
     add("shards", po::value(&submit.shards), "share the samples out to an array of so many jobs");
     add("chain", po::value(&submit.chain), "so many jobs, each after the one before: where jobs may not be requeued");
     add("dry-run", po::bool_switch(&submit.dry_run), "only print the script");
+  }
+  if (command.name == "export") {
+    add("format", po::value(&command.formats), "h5 (always written), csv or jsonl: one file a table (repeatable)");
+    add("output", po::value(&command.output), "folder for the files; default: RUN-export");
   }
   if (command.name == "generate") {
     add("prompts", po::value(&generate.prompts_file)->required(), "JSONL: {\"prompt\": text, \"images\": [paths]} a line");
@@ -160,11 +170,15 @@ Command parse(int argc, char** argv) {
 }
 
 int run(const Command& command) {
-  if (command.name == "run") return app::run(command.target, command.settings, command.fresh);
+  // The user's umask holds; only that everybody may write is never meant.
+  ::umask(::umask(0) | S_IWOTH);
+  if (command.name == "run") return app::run(command.target, command.settings, command.fresh, command.retry);
   if (command.name == "check") return app::check(command.target, command.settings, command.only_output);
   if (command.name == "prompt") return app::prompt(command.target, command.prompt);
   if (command.name == "show") return app::show(command.target, command.digest);
   if (command.name == "report") return app::report(command.target);
+  if (command.name == "export") return app::export_run(command.target, command.formats, command.output);
+  if (command.name == "verify") return app::verify(command.target);
   if (command.name == "submit") return app::submit(command.target, command.settings, command.submit);
   if (command.name == "watch") return app::watch(command.targets, command.once);
   if (command.name == "merge") return app::merge(command.target, {command.targets.begin() + 1, command.targets.end()});

@@ -16,10 +16,13 @@ struct Command {
   std::vector<std::string> targets;   ///< all arguments that are no options
   std::vector<std::string> settings;  ///< --set key=value
   bool fresh = false;
+  std::vector<std::string> retry;     ///< run: failed, truncated, unreadable
   bool digest = false;
   bool only_output = false;
   bool once = false;
   app::SubmitOptions submit;
+  std::vector<std::string> formats;   ///< export
+  std::string output;                 ///< export; empty: the default
   app::GenerateOptions generate;
   app::PromptOptions prompt;
 };

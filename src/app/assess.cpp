@@ -207,8 +207,9 @@ results::MetricRow metric_row(const metrics::Metric& metric) {
 }  // namespace
 
 Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& notes,
-                  const std::function<void(double)>& progress) {
-  if (plan.job.kind == job::Kind::label) return write_labels(plan, run_folder, progress);
+                  const std::function<void(double)>& progress, const fs::path& output) {
+  const fs::path target = output.empty() ? run_folder : output;
+  if (plan.job.kind == job::Kind::label) return write_labels(plan, run_folder, target, progress);
   const results::JournalIndex index(run_folder);
   std::size_t total = 0, done = 0;
   for (const auto& suite : plan.suites) total += suite.samples.size();
@@ -224,7 +225,7 @@ Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& 
   }
   const results::FileInfo info = file_info(plan, index, judged_before == count_calls(plan));
 
-  results::ResultsWriter writer(run_folder / "results.h5", info);
+  results::ResultsWriter writer(target / "results.h5", info);
   std::vector<SuiteAssessment> assessed;
   for (const auto& suite : plan.suites) {
     assessed.emplace_back(plan, suite, index);
@@ -251,7 +252,7 @@ Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& 
   data.cost.wall_seconds = notes.wall_seconds;
   data.cost.groups = notes.groups;
   data.cost.machine = notes.machine;
-  report::write_report(run_folder, data);
+  report::write_report(target, data);
   progress(1);
   return assessment;
 }

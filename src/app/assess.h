@@ -29,8 +29,9 @@ struct Assessment {
 /// Reads the journal of `run_folder` and writes from it results.h5, metrics.json, report.html, report.md and
 /// metrics.csv: verdicts, agreement and report are pure functions of the stored texts, the suites and the job.
 /// `kind: label`: what write_labels says instead.
-/// `progress` is called with a share from 0 to 1 now and then.
+/// `progress` is called with a share from 0 to 1 now and then. The files go to `output`, by default the run folder;
+/// with another one the run folder is only read, also beside a process that judges.
 Assessment assess(const Plan& plan, const std::filesystem::path& run_folder, const RunNotes& notes,
-                  const std::function<void(double)>& progress);
+                  const std::function<void(double)>& progress, const std::filesystem::path& output = {});
 
 }  // namespace assize::app

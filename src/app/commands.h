@@ -9,7 +9,8 @@ namespace assize::app {
 
 /// `assize run`: judges what is outstanding and writes results and report. Also the entry of every rank of an
 /// MPI world. Returns the exit code (cli.h).
-int run(const std::string& job_file, const std::vector<std::string>& settings, bool fresh);
+/// `retry`: which judgements are made again: failed, truncated, unreadable.
+int run(const std::string& job_file, const std::vector<std::string>& settings, bool fresh, const std::vector<std::string>& retry);
 
 /// `assize check`: resolves the job, opens data and model headers, prints plan and cost; with `only_output` prints
 /// only the folder of the run, for scripts, and opens nothing but the job.
@@ -42,6 +43,14 @@ int watch(const std::vector<std::string>& run_folders, bool once);
 
 /// `assize merge`: makes one run of the shards of a job in `output`: one journal, and results and report from it.
 int merge(const std::string& output, const std::vector<std::string>& run_folders);
+
+/// `assize export`: results.h5 and report of a finished, unfinished or crashed run in a folder of their own
+/// (`output`, default RUN-export), and its tables as text for each of `formats` (csv, jsonl). The run is only read.
+int export_run(const std::string& run_folder, const std::vector<std::string>& formats, const std::string& output);
+
+/// `assize verify`: checks every frame, key and hash of a run and prints what is whole. Reads only. Returns 0 if
+/// nothing is damaged (an unfinished run may be whole), else 1.
+int verify(const std::string& run_folder);
 
 /// `assize version`.
 int version();

@@ -58,6 +58,7 @@ cluster::FakeTable load_fake_table(const std::filesystem::path& file) {
   int slots = static_cast<int>(table.slots);
   reader.get("slots", slots, 1, 1 << 16);
   table.slots = static_cast<std::uint32_t>(slots);
+  reader.get("diary", table.diary);
   table.otherwise = read_row(reader.take("default"), tree.place, "default", problems);
   if (const job::Tree* rows = reader.take("rows")) {
     if (rows->kind != job::Tree::Kind::sequence) problems.add(rows->place, "'rows' must be a list");

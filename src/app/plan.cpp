@@ -195,6 +195,13 @@ float estimated_cost(const Plan& plan, const OutstandingItem& item) {
   return static_cast<float>(bytes / kBytesPerDecodedToken + output * static_cast<double>(item.calls.size()));
 }
 
+namespace {
+/// The seed of an attempt at a call: the job's own for the first, so for nearly every call.
+std::uint64_t attempt_seed(std::uint64_t seed, std::uint32_t attempt) {
+  return attempt == 0 ? seed : base::Hasher().add(seed).add(std::uint64_t{attempt}).digest().low;
+}
+}  // namespace
+
 cluster::WorkItem ItemMaker::make(const OutstandingItem& outstanding, std::uint64_t id) {
   const suite::Suite& suite = plan_.suites[outstanding.suite];
   const suite::Sample& sample = suite.samples[outstanding.sample];
@@ -206,7 +213,8 @@ cluster::WorkItem ItemMaker::make(const OutstandingItem& outstanding, std::uint6
   for (const std::uint32_t index : outstanding.calls) {
     cluster::WorkCall call;
     call.key = keys.at(index);
-    call.noise_stream = base::noise_stream(plan_.job.judging.seed, base::digest(call.key));
+    const base::Hash128 digest = base::digest(call.key);
+    call.noise_stream = base::noise_stream(attempt_seed(plan_.job.judging.seed, attempt_ ? attempt_(digest) : 0), digest);
     const auto [at, fresh] = prompts.try_emplace(call.key.presentation, static_cast<std::uint32_t>(item.prompts.size()));
     if (fresh) item.prompts.push_back(prompt(suite, sample, call.key.presentation));
     call.prompt = at->second;

@@ -56,7 +56,9 @@ float estimated_cost(const Plan& plan, const OutstandingItem& item);
 /// Makes work items from samples; remembers the hashes of picture files.
 class ItemMaker {
  public:
-  explicit ItemMaker(const Plan& plan) : plan_(plan) {}
+  /// `attempt`: which attempt at a call this is (Journal::attempt); without it all are the first.
+  explicit ItemMaker(const Plan& plan, std::function<std::uint32_t(base::Hash128)> attempt = {})
+      : plan_(plan), attempt_(std::move(attempt)) {}
 
   /// The work item of an outstanding item; its id is `id`. Throws Error naming the sample when it lacks what the
   /// prompt shows or a picture cannot be read.
@@ -70,6 +72,7 @@ class ItemMaker {
   base::Hash128 picture_hash(const std::string& path);
 
   const Plan& plan_;
+  std::function<std::uint32_t(base::Hash128)> attempt_;
   std::unordered_map<std::string, base::Hash128> pictures_;
 };
 

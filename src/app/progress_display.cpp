@@ -1,5 +1,6 @@
 #include "app/progress_display.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,7 +9,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 
 namespace assize::app {
 
@@ -60,7 +63,16 @@ void ProgressDisplay::finish(const cluster::Progress& progress) {
   show(progress);
 }
 
+namespace {
+/// False where a line would wait for a reader that does not read, or end the run because there is none.
+bool somebody_reads_stderr() {
+  pollfd stderr_now{STDERR_FILENO, POLLOUT, 0};
+  return ::poll(&stderr_now, 1, 0) == 1 && (stderr_now.revents & (POLLERR | POLLNVAL)) == 0;
+}
+}  // namespace
+
 void ProgressDisplay::show(const cluster::Progress& progress) {
+  if (!somebody_reads_stderr()) return;
   const std::uint64_t done = already_done_ + progress.calls_done, total = already_done_ + progress.calls_total;
   const double left = remaining_seconds(progress);
   const std::string counts =
@@ -81,7 +93,7 @@ void ProgressDisplay::show(const cluster::Progress& progress) {
   lines_shown_ = 2;
 }
 
-void ProgressDisplay::write_file(const cluster::Progress& progress) const {
+void ProgressDisplay::write_file(const cluster::Progress& progress) {
   nlohmann::ordered_json json;
   json["state"] = state_name(progress.state);
   json["seconds"] = progress.seconds;
@@ -104,7 +116,13 @@ void ProgressDisplay::write_file(const cluster::Progress& progress) const {
                               {"prompt_tokens_computed", group.counters.prompt_tokens_computed},
                               {"unfinished_calls", group.counters.unfinished_calls}});
   }
-  base::write_file_atomically(folder_ / "progress.json", json.dump(1) + "\n");
+  try {
+    base::write_file_atomically(folder_ / "progress.json", json.dump(1) + "\n");
+  } catch (const base::Error& error) {
+    // The journal is what counts; it says itself when it cannot be written.
+    if (!file_failed_) base::log(base::LogLevel::warning, std::string(error.what()) + "; progress is shown here only");
+    file_failed_ = true;
+  }
 }
 
 }  // namespace assize::app

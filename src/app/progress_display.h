@@ -19,7 +19,7 @@ class ProgressDisplay {
 
  private:
   void show(const cluster::Progress& progress);
-  void write_file(const cluster::Progress& progress) const;
+  void write_file(const cluster::Progress& progress);
 
   std::filesystem::path folder_;
   std::uint64_t already_done_;
@@ -27,6 +27,7 @@ class ProgressDisplay {
   int lines_shown_ = 0;
   double next_show_seconds_ = 0;
   double next_file_seconds_ = 0;
+  bool file_failed_ = false;
 };
 
 /// "1 h 02 min", "3 min 20 s", "12 s".

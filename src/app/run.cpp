@@ -5,14 +5,16 @@
 #include <cstdlib>
 #include <ctime>
 #include <thread>
-#include <unordered_map>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "app/assess.h"
 #include "app/commands.h"
+#include "app/faults.h"
 #include "app/identity.h"
 #include "app/judge_setup.h"
+#include "app/judgement_reader.h"
 #include "app/plan.h"
 #include "app/progress_display.h"
 #include "app/run_folder.h"
@@ -33,7 +35,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kStopped = 75;
-constexpr int kAboveFailureLimit = 3;
+constexpr int kAboveLimit = 3;
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -63,47 +65,96 @@ void make_run_folder(const fs::path& output) {
   }
 }
 
+/// What each judged call asked: the journal's side of the comparison with the plan. 24 bytes a call.
+class AskedHashes {
+ public:
+  void add(base::Hash128 call, base::Hash128 asked) { entries_.push_back({call, asked.low}); }
+  void sort() { std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.call < b.call; }); }
+  bool empty() const { return entries_.empty(); }
+  /// True if `call` was judged and asked something else than `asked`, which is only computed where it was judged.
+  template <class Asked>
+  bool differs(base::Hash128 call, const Asked& asked) const {
+    const auto at = std::lower_bound(entries_.begin(), entries_.end(), call,
+                                     [](const Entry& entry, const base::Hash128& wanted) { return entry.call < wanted; });
+    return at != entries_.end() && at->call == call && at->asked != asked().low;
+  }
+
+ private:
+  struct Entry {
+    base::Hash128 call;
+    std::uint64_t asked;  ///< low half
+  };
+  std::vector<Entry> entries_;
+};
+
 /// The run as the coordinator sees it: folder, journal, what is outstanding.
 class CoordinatorRun {
  public:
-  CoordinatorRun(const Plan& plan, const std::string& layout) : plan_(plan), output_(plan.job.output), maker_(plan) {
+  /// `who` stands in every line of the log; empty for a process alone.
+  CoordinatorRun(const Plan& plan, const RetryChoice& retry, const std::string& who, const std::string& layout)
+      : plan_(plan),
+        output_(plan.job.output),
+        maker_(plan, [this](base::Hash128 call) { return journal_->attempt(call); }),
+        stop_rule_(plan, plan.job.limits.stop_above) {
     make_run_folder(output_);
+    base::open_log(who, (output_ / "log" / "rank-0000.log").string(), plan.job.log_level);
     const std::string identity = identity_text(plan.job);
-    std::unordered_map<base::Hash128, base::Hash128> asked;
+    AskedHashes asked;
+    RetryList again(plan, retry);
     try {
-      journal_.emplace(output_, identity, results::JournalOptions{}, [&asked](results::Judgement&& judgement) {
-        asked.emplace(base::digest(judgement.key), judgement.asked);
+      journal_.emplace(output_, identity, results::JournalOptions{}, [&](results::Judgement&& judgement) {
+        const base::Hash128 call = base::digest(judgement.key);
+        asked.add(call, judgement.asked);
+        again.see(judgement, call);
       });
     } catch (const base::Error& error) {
       throw base::Error(fmt::format("{}; to keep that run start beside it with --set output={}-2, to replace it use --fresh",
                                     error.what(), output_.string()), error.kind());
     }
+    asked.sort();
     refuse_changed_questions(asked);
+    std::error_code code;
+    fs::remove(output_ / "DONE", code);
+    if (const std::uint64_t longer = journal_->longer(); longer > 0) {
+      base::log(base::LogLevel::info, fmt::format("max_new_tokens is larger now: {} calls that had hit the old limit are judged again", longer));
+    }
+    if (retry.any()) {
+      base::log(base::LogLevel::info, fmt::format("--retry: {} calls are judged again", again.retract_from(*journal_)));
+    }
     items_ = outstanding_items(plan, [this](base::Hash128 call) { return journal_->contains(call); });
     for (const auto& item : items_) {
       planned_.push_back({estimated_cost(plan, item), static_cast<std::uint32_t>(item.calls.size())});
       outstanding_ += item.calls.size();
     }
     wanted_ = count_calls(plan);
-    std::error_code code;
-    fs::remove(output_ / "DONE", code);
     base::write_file_atomically(output_ / "job.yaml", plan.job.resolved_yaml);
     base::write_file_atomically(output_ / "manifest.json", manifest_text(plan, identity, layout));
+    if (journal_->from_spools() > 0) {
+      base::log(base::LogLevel::info, fmt::format("{} judgements of the last start come from its groups' spools", journal_->from_spools()));
+    }
     if (wanted_ > outstanding_) {
       base::log(base::LogLevel::info, fmt::format("going on: {} of {} calls are judged already", wanted_ - outstanding_, wanted_));
     }
   }
 
+  /// What the worker groups are to this process.
+  enum class Groups { threads, processes };
+
   bool anything_to_do() const { return outstanding_ > 0; }
 
   /// Judges through `judge_all`, which is run_in_process or coordinate with the queue's arguments bound.
   template <class JudgeAll>
-  cluster::RunOutcome judge(const JudgeAll& judge_all) {
+  cluster::RunOutcome judge(const JudgeAll& judge_all, Groups groups) {
     count_stop_signals();
     ProgressDisplay display(output_, wanted_ - outstanding_);
     cluster::CoordinatorSettings settings;
+    settings.queue.lease_seconds = plan_.job.limits.lease_seconds;
+    settings.spools = groups == Groups::processes;
+    settings.left_out = groups_to_leave_out(output_);
+    settings.fault = [this](const std::string& group, const std::string& why) { record_fault(output_, group, why); };
     settings.drain_seconds = plan_.job.limits.drain_seconds;
-    settings.stop_signals = stop_signals;
+    settings.stop_signals = [this] { return std::max(stop_signals(), stop_rule_.broken() ? 1 : 0); };
+    settings.judged = [this](const results::Judgement& judgement) { stop_rule_.see(judgement); };
     settings.progress = [&display](const cluster::Progress& progress) { display.update(progress); };
     const auto make_item = [this](std::uint64_t index) { return maker_.make(items_[index], index); };
     const double start = now_seconds();
@@ -125,6 +176,11 @@ class CoordinatorRun {
     }
     fmt::print("{} of {} calls judged, {} failed; {}: {}\n", assessment.judged, assessment.wanted, assessment.failed,
                plan_.job.kind == job::Kind::label ? "labels" : "report", assessment.look_at.string());
+    if (stopped && !assessment.complete() && stop_rule_.broken()) {
+      fmt::print("stopped: {}; look at the report, then raise that limit or put the judge, the prompt or max_new_tokens right\n",
+                 stop_rule_.reason());
+      return kAboveLimit;
+    }
     if (stopped && !assessment.complete()) {
       fmt::print("stopped before the end: run the same command to go on\n");
       return kStopped;
@@ -132,27 +188,28 @@ class CoordinatorRun {
     if (static_cast<double>(assessment.failed) > plan_.job.limits.failure_rate * static_cast<double>(assessment.wanted)) {
       fmt::print("more calls failed than limits.failure_rate = {} allows; assize show {} and the report say why\n",
                  plan_.job.limits.failure_rate, output_.string());
-      return kAboveFailureLimit;
+      return kAboveLimit;
     }
     return 0;
   }
 
  private:
   /// A call that is judged already must ask what the plan asks now.
-  void refuse_changed_questions(const std::unordered_map<base::Hash128, base::Hash128>& asked) {
+  void refuse_changed_questions(const AskedHashes& asked) {
     if (asked.empty()) return;
     for (const auto& suite : plan_.suites) {
       for (const auto& sample : suite.samples) {
         std::vector<std::uint16_t> last;
         base::Hash128 now;
         for (const base::CallKey& key : call_keys(plan_, suite, sample)) {
-          const auto before = asked.find(base::digest(key));
-          if (before == asked.end()) continue;
-          if (last != key.presentation) {
-            now = maker_.prompt(suite, sample, key.presentation).asked;
-            last = key.presentation;
-          }
-          if (now == before->second) continue;
+          const auto asked_now = [&] {
+            if (last != key.presentation) {
+              now = maker_.prompt(suite, sample, key.presentation).asked;
+              last = key.presentation;
+            }
+            return now;
+          };
+          if (!asked.differs(base::digest(key), asked_now)) continue;
           throw base::Error(fmt::format("{}: sample '{}' of suite '{}' was judged with another text, picture or prompt; undo the "
                                         "change, start beside it with --set output={}-2, or use --fresh",
                                         output_.string(), sample.id, suite.id, output_.string()));
@@ -164,6 +221,7 @@ class CoordinatorRun {
   const Plan& plan_;
   fs::path output_;
   ItemMaker maker_;
+  StopRule stop_rule_;
   std::optional<results::Journal> journal_;
   std::vector<OutstandingItem> items_;
   std::vector<cluster::PlannedItem> planned_;
@@ -191,10 +249,10 @@ void leave_world(comm::World& world, bool clean, int code) {
   comm::close_world(clean, code);
 }
 
-int run_alone(const Plan& plan) {
+int run_alone(const Plan& plan, const RetryChoice& retry) {
   const std::string machine = fmt::format("1 process, {} cores, tensor parallel {}", std::thread::hardware_concurrency(),
                                           plan.job.parallel.tensor_parallel);
-  CoordinatorRun run(plan, machine);
+  CoordinatorRun run(plan, retry, "", machine);
   if (!run.anything_to_do()) return run.finish(false, 0, machine);
   JudgeSetup setup = measure(plan);
   setup.ranks_on_node = plan.job.parallel.tensor_parallel;
@@ -204,16 +262,16 @@ int run_alone(const Plan& plan) {
   groups.worker.about = machine;
   const cluster::RunOutcome outcome = run.judge([&](auto&&... arguments) {
     return cluster::run_in_process(groups, arguments...);
-  });
+  }, CoordinatorRun::Groups::threads);
   return run.finish(outcome.ending == cluster::Ending::stopped, 1, machine);
 }
 
-int run_coordinator(const Plan& plan, comm::World& world) {
-  CoordinatorRun run(plan, world.layout);
+int run_coordinator(const Plan& plan, const RetryChoice& retry, comm::World& world) {
+  CoordinatorRun run(plan, retry, "rank 0, coordinator", world.layout);
   base::log(base::LogLevel::info, world.layout);
   const cluster::RunOutcome outcome = run.judge([&](auto&&... arguments) {
     return cluster::coordinate(*world.link, world.groups, arguments...);
-  });
+  }, CoordinatorRun::Groups::processes);
   const int code = run.finish(outcome.ending == cluster::Ending::stopped, world.groups, world.layout);
   leave_world(world, outcome.lost_groups == 0, code);
   return code;
@@ -221,6 +279,10 @@ int run_coordinator(const Plan& plan, comm::World& world) {
 
 int run_worker_rank(const Plan& plan, comm::World& world) {
   leave_signals_to_coordinator();
+  const std::string who = fmt::format("rank {}, group {}", world.rank, world.group);
+  std::error_code code;
+  fs::create_directories(plan.job.output / "log", code);
+  base::open_log(who, (plan.job.output / "log" / fmt::format("rank-{:04}.log", world.rank)).string(), plan.job.log_level);
   JudgeSetup setup = measure(plan);
   setup.ranks_on_node = world.workers_on_node;
   const std::unique_ptr<cluster::Judge> judge = load_judge(plan, setup, *world.comm);
@@ -228,12 +290,22 @@ int run_worker_rank(const Plan& plan, comm::World& world) {
   gethostname(host, sizeof host - 1);
   cluster::WorkerSettings settings;
   settings.about = fmt::format("{}, group {}", host, world.group);
+  cluster::WatchdogSettings watch;
+  watch.who = fmt::format("{} on host {}", who, host);
+  watch.least_seconds = plan.job.limits.lease_seconds;
+  watch.bite = [&](const std::string& line) {
+    record_fault(plan.job.output, settings.about, line);
+    base::log(base::LogLevel::error, line);
+    ::_exit(cluster::kHungExit);
+  };
+  cluster::Watchdog watchdog(watch);
+  settings.watchdog = &watchdog;
   cluster::run_worker(*world.comm, world.link.get(), *judge, settings);
   leave_world(world, true, 0);
   return 0;
 }
 
-int run_in_world(const job::JobSpec& job) {
+int run_in_world(const job::JobSpec& job, const RetryChoice& retry) {
   comm::World world = comm::open_world(job.parallel.tensor_parallel);
   try {
     if (world.role == comm::Role::unused) {
@@ -241,7 +313,7 @@ int run_in_world(const job::JobSpec& job) {
       return 0;
     }
     const Plan plan = make_plan(job);
-    return world.role == comm::Role::coordinator ? run_coordinator(plan, world) : run_worker_rank(plan, world);
+    return world.role == comm::Role::coordinator ? run_coordinator(plan, retry, world) : run_worker_rank(plan, world);
   } catch (const std::exception& error) {
     const auto* known = dynamic_cast<const base::Error*>(&error);
     const int code = known && known->kind() == base::ErrorKind::usage ? 2 : 1;
@@ -253,14 +325,15 @@ int run_in_world(const job::JobSpec& job) {
 
 }  // namespace
 
-int run(const std::string& job_file, const std::vector<std::string>& settings, bool fresh) {
+int run(const std::string& job_file, const std::vector<std::string>& settings, bool fresh, const std::vector<std::string>& retry_words) {
   const job::JobSpec job = job::load_job(job_file, settings);
+  const RetryChoice retry = retry_choice(retry_words, job);
   const bool several = comm::started_as_one_of_several();
   const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
   if (!rank) rank = std::getenv("PMIX_RANK");
   if (fresh && (!several || (rank && std::string_view(rank) == "0"))) set_aside(job.output);
-  if (several) return run_in_world(job);
-  return run_alone(make_plan(job));
+  if (several) return run_in_world(job, retry);
+  return run_alone(make_plan(job), retry);
 }
 
 }  // namespace assize::app

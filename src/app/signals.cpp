@@ -23,7 +23,10 @@ void set_handler(void (*handler)(int)) {
 
 }  // namespace
 
-void count_stop_signals() { set_handler(handle); }
+void count_stop_signals() {
+  set_handler(handle);
+  std::signal(SIGPIPE, SIG_IGN);  // whoever read our lines may leave; the run goes on
+}
 
 int stop_signals() { return count.load(); }
 

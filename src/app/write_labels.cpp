@@ -141,7 +141,8 @@ verdict::PreferenceRule rule_of(const job::PairsSpec& pairs) {
 
 }  // namespace
 
-Assessment write_labels(const Plan& plan, const fs::path& run_folder, const std::function<void(double)>& progress) {
+Assessment write_labels(const Plan& plan, const fs::path& run_folder, const fs::path& target,
+                        const std::function<void(double)>& progress) {
   const suite::Suite& data = plan.suites.front();
   const results::JournalIndex index(run_folder);
   std::map<int, std::size_t> order;  // line -> sample: the files keep the order of the data
@@ -151,9 +152,9 @@ Assessment write_labels(const Plan& plan, const fs::path& run_folder, const std:
     for (const auto& key : call_keys(plan, data, data.samples[i])) judged += index.contains(base::digest(key));
   }
   const std::map<int, Json> rows = read_rows(data.file, order);
-  results::ResultsWriter writer(run_folder / "results.h5", file_info(plan, index, judged == count_calls(plan)));
+  results::ResultsWriter writer(target / "results.h5", file_info(plan, index, judged == count_calls(plan)));
   Assessment assessment;
-  assessment.look_at = run_folder / "labels.jsonl";
+  assessment.look_at = target / "labels.jsonl";
   Yield yield;
   std::vector<std::pair<std::string, std::string>> lines(data.samples.size());  // labels, pairs
   for (std::size_t i = 0; i < data.samples.size(); ++i) {
@@ -202,8 +203,8 @@ Assessment write_labels(const Plan& plan, const fs::path& run_folder, const std:
     labels += lines[sample].first;
     pairs += lines[sample].second;
   }
-  base::write_file_atomically(run_folder / "labels.jsonl", labels);
-  base::write_file_atomically(run_folder / "pairs.jsonl", pairs);
+  base::write_file_atomically(target / "labels.jsonl", labels);
+  base::write_file_atomically(target / "pairs.jsonl", pairs);
   progress(1);
   return assessment;
 }

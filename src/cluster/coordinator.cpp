@@ -1,5 +1,7 @@
 #include "cluster/coordinator.h"
 
+#include <filesystem>
+#include <map>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -39,6 +41,7 @@ class Coordinator {
       journal_.tick();
       if (queue_.done()) return Ending::complete;
       if (stopping_ && (queue_.idle() || now >= drained_by_seconds_ || signals_ > 1)) return Ending::stopped;
+      if (!parked_.empty() && all_joined() && queue_.live_groups() == 0) take_parked_groups(now);
       if (lost_groups_ > 0 && queue_.live_groups() == 0 && all_joined()) {
         throw Error("every worker group has gone silent; run the same command again, it goes on from here",
                     ErrorKind::failed);
@@ -130,11 +133,23 @@ class Coordinator {
     } else if (auto* hello = std::get_if<Hello>(&message)) {
       group.joined = true;
       group.about = hello->about;
-      queue_.group_joined(peer, hello->slots, now);
-      base::log(LogLevel::info, "group " + std::to_string(peer) + " is ready: " + hello->about);
+      if (settings_.spools) {
+        link_.send(peer, encode(Welcome{std::filesystem::absolute(journal_.folder()).string(), journal_.identity(),
+                                        journal_.summary().epoch, peer}));
+      }
+      if (settings_.left_out.contains(hello->about)) {
+        parked_[peer] = hello->slots;
+        base::log(LogLevel::warning, "group " + std::to_string(peer) + " (" + hello->about +
+                                         ") hampered two launches of this run; it is left out (faults.jsonl says why)");
+      } else {
+        queue_.group_joined(peer, hello->slots, now);
+        base::log(LogLevel::info, "group " + std::to_string(peer) + " is ready: " + hello->about);
+      }
     } else if (std::holds_alternative<Bye>(message)) {
       group.gone = true;
     } else if (auto* fatal = std::get_if<Fatal>(&message)) {
+      // A wrong job or model is no fault of the group that found it.
+      if (settings_.fault && group.joined && fatal->kind == ErrorKind::failed) settings_.fault(group.about, fatal->message);
       throw Error("worker group " + std::to_string(peer) + ": " + fatal->message, fatal->kind);
     } else {
       lose(peer, "sends messages that only the coordinator may send");
@@ -166,6 +181,8 @@ class Coordinator {
     state.lost = true;
     ++lost_groups_;
     queue_.group_lost(group);
+    parked_.erase(group);
+    if (settings_.fault) settings_.fault(state.about, why);
     base::log(LogLevel::error, "group " + std::to_string(group) + " " + why + "; it is taken out, its calls go back");
   }
 
@@ -188,6 +205,13 @@ class Coordinator {
       }
       item.calls = std::move(calls);
       link_.send(lease.group, encode(Lease{std::move(item)}));
+    }
+  }
+
+  void take_parked_groups(double now) {
+    base::log(LogLevel::warning, "no other group is left: the groups that were left out get work after all");
+    for (const auto& [group, slots] : std::exchange(parked_, {})) {
+      if (!progress_.groups.at(static_cast<std::size_t>(group)).lost) queue_.group_joined(group, slots, now);
     }
   }
 
@@ -226,6 +250,7 @@ class Coordinator {
   WorkQueue queue_;
   std::unordered_map<base::Hash128, Place> places_;  ///< calls that are with a group or may still come back
   Progress progress_;
+  std::map<int, std::uint32_t> parked_;  ///< groups that are left out, with their slots
   int lost_groups_ = 0;
   int signals_ = 0;
   bool stopping_ = false;

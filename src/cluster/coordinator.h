@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,10 @@ struct CoordinatorSettings {
   QueueSettings queue;
   double drain_seconds = 60;      ///< after the first stop signal, running calls may end for this long
   double farewell_seconds = 10;   ///< after Shutdown, a group may end its step for this long; then it is lost
+  std::set<std::string> left_out; ///< `about` of groups that get no work, unless every group is one of them
+  /// A group was lost or could not go on: its `about` and why.
+  std::function<void(const std::string& about, const std::string& why)> fault;
+  bool spools = false;            ///< leaders spool what they finish in the run folder: groups are other processes
   double progress_seconds = 0.2;  ///< least time between two calls of `progress`
   std::function<double()> clock;  ///< seconds; default the monotonic clock
   std::function<int()> stop_signals;  ///< number of stop signals so far: 1 drains, 2 leaves at once

@@ -1,5 +1,6 @@
 #include "cluster/fake_judge.h"
 
+#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,7 +64,21 @@ std::string fill_template(const std::string& text, const WorkCall& call) {
 }
 
 FakeJudge::FakeJudge(FakeTable table, std::function<double()> clock)
-    : table_(std::move(table)), clock_(clock ? std::move(clock) : monotonic_seconds) {}
+    : table_(std::move(table)), clock_(clock ? std::move(clock) : monotonic_seconds) {
+  if (table_.diary.empty()) return;
+  diary_ = ::open(table_.diary.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (diary_ < 0) throw base::Error("fake judge: " + table_.diary + " cannot be written");
+}
+
+FakeJudge::~FakeJudge() {
+  if (diary_ >= 0) ::close(diary_);
+}
+
+void FakeJudge::note(const char* what, const base::CallKey& key) const {
+  if (diary_ < 0) return;
+  const std::string line = std::string(what) + " " + base::to_hex(base::digest(key)) + "\n";
+  if (::write(diary_, line.data(), line.size()) < 0) throw base::Error("fake judge: " + table_.diary + " cannot be written");
+}
 
 void FakeJudge::submit(const WorkItem& item) {
   for (const WorkCall& call : item.calls) {
@@ -96,6 +111,7 @@ bool FakeJudge::step(std::vector<results::Judgement>& finished) {
   while (running_.size() < table_.slots && !waiting_.empty()) {
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
+    note("begin", running_.back().judgement.key);
     running_.back().ends_seconds = now + running_.back().delay_seconds;
   }
   const std::size_t before = finished.size();
@@ -108,6 +124,7 @@ bool FakeJudge::step(std::vector<results::Judgement>& finished) {
     if (at->action == FakeAction::exit) ::_exit(9);
     counters_.prompt_tokens_asked += static_cast<std::uint64_t>(at->judgement.prompt_tokens);
     counters_.output_tokens += at->judgement.text.size();
+    note("end", at->judgement.key);
     finished.push_back(std::move(at->judgement));
     at = running_.erase(at);
   }

@@ -40,6 +40,9 @@ struct FakeTable {
   std::vector<FakeRow> rows;
   FakeRow otherwise;        ///< for calls that no row fits
   std::uint32_t slots = 4;  ///< calls in work at the same time, and ended per step at most
+  /// Gets a line "begin CALL" or "end CALL" whenever a call is begun or ended, CALL being its digest: a witness
+  /// beside the run that says what was judged how often. Empty: none.
+  std::string diary;
 };
 
 /// The text of `row` for a call.
@@ -51,6 +54,7 @@ class FakeJudge final : public Judge {
   /// `clock`: seconds, for the delays; default the monotonic clock. Where a step has to wait, it sleeps at most
   /// a millisecond.
   explicit FakeJudge(FakeTable table, std::function<double()> clock = {});
+  ~FakeJudge() override;
 
   void submit(const WorkItem& item) override;
   bool step(std::vector<results::Judgement>& finished) override;
@@ -67,11 +71,14 @@ class FakeJudge final : public Judge {
     double ends_seconds = 0;
   };
 
+  void note(const char* what, const base::CallKey& key) const;
+
   FakeTable table_;
   std::function<double()> clock_;
   std::deque<Pending> waiting_;
   std::vector<Pending> running_;
   GroupCounters counters_;
+  int diary_ = -1;
 };
 
 }  // namespace assize::cluster

@@ -12,7 +12,7 @@ using base::ByteWriter;
 using base::Error;
 using base::ErrorKind;
 
-enum class Tag : std::uint8_t { hello = 1, finished, alive, fatal, bye, lease, shutdown };
+enum class Tag : std::uint8_t { hello = 1, finished, alive, fatal, bye, lease, shutdown, welcome };
 
 [[noreturn]] void refuse(const std::string& what) { throw Error("message not understood: " + what, ErrorKind::failed); }
 
@@ -91,6 +91,7 @@ struct Encoder {
     put(out, m.item);
   }
   void operator()(const Shutdown&) { out.put(Tag::shutdown); }
+  void operator()(const Welcome& m) { out.put(Tag::welcome).put(m.run_folder).put(m.identity).put(m.epoch).put(m.group); }
 };
 
 Message read_message(ByteReader& in) {
@@ -123,6 +124,14 @@ Message read_message(ByteReader& in) {
     case Tag::bye: return Bye{};
     case Tag::lease: return Lease{get_item(in)};
     case Tag::shutdown: return Shutdown{};
+    case Tag::welcome: {
+      Welcome m;
+      m.run_folder = in.text();
+      m.identity = in.text();
+      m.epoch = in.get<std::uint32_t>();
+      m.group = in.get<std::int32_t>();
+      return m;
+    }
   }
   refuse("type " + std::to_string(tag));
 }

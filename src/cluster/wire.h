@@ -45,6 +45,13 @@ struct Bye {};
 
 // Coordinator -> leader.
 
+/// First message to a leader, after its Hello: where it spools what it finishes (results/spool.h).
+struct Welcome {
+  std::string run_folder;
+  std::string identity;  ///< of the journal
+  std::uint32_t epoch = 0;
+  std::int32_t group = 0;
+};
 /// Work to do: the calls of `item` that are outstanding.
 struct Lease {
   WorkItem item;
@@ -52,7 +59,7 @@ struct Lease {
 /// No more work: leave after the current step, whatever is unfinished.
 struct Shutdown {};
 
-using Message = std::variant<Hello, Finished, Alive, Fatal, Bye, Lease, Shutdown>;
+using Message = std::variant<Hello, Finished, Alive, Fatal, Bye, Lease, Shutdown, Welcome>;
 
 std::vector<std::byte> encode(const Message& message);
 /// Throws Error on anything that `encode` did not write.

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <memory>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "cluster/clock.h"
+#include "results/spool.h"
 
 namespace assize::cluster {
 
@@ -108,11 +110,21 @@ class IsolatingJudge final : public Judge {
   std::uint64_t current_ = 0;
 };
 
-void follow(comm::Comm& group, Judge& judge) {
+/// Tells the watchdog what this rank does.
+void begin(const WorkerSettings& settings, const char* phase) {
+  if (settings.watchdog) settings.watchdog->begin(phase);
+}
+void rest(const WorkerSettings& settings) {
+  if (settings.watchdog) settings.watchdog->rest();
+}
+
+void follow(comm::Comm& group, Judge& judge, const WorkerSettings& settings) {
   std::vector<std::byte> bytes;
   std::vector<results::Judgement> finished;
   while (true) {
+    begin(settings, "waiting for the next step of its leader");
     group.broadcast(bytes);
+    begin(settings, "a step of the judge");
     const StepOrder order = decode_step_order(bytes);
     if (order.next == StepOrder::Next::leave) return;
     for (const WorkItem& item : order.items) judge.submit(item);
@@ -121,8 +133,41 @@ void follow(comm::Comm& group, Judge& judge) {
   }
 }
 
+/// What a leader has finished, on its disk before it is on its way.
+class LeaderSpool {
+ public:
+  void open(const Welcome& welcome) {
+    guarded([&] {
+      group_ = welcome.group;
+      spool_ = std::make_unique<results::Spool>(welcome.run_folder, welcome.identity, welcome.epoch, welcome.group);
+    });
+  }
+  void append(results::Judgement& judgement) {
+    if (!spool_) return;
+    judgement.group = group_;
+    guarded([&] { spool_->append(judgement); });
+  }
+  void tick() {
+    if (spool_) guarded([&] { spool_->tick(); });
+  }
+
+ private:
+  template <class Action>
+  void guarded(const Action& action) {
+    try {
+      action();
+    } catch (const base::Error& error) {
+      spool_.reset();
+      base::log(base::LogLevel::warning, std::string(error.what()) + "; this group goes on without a spool: a crash would cost what is on its way to the coordinator");
+    }
+  }
+
+  std::unique_ptr<results::Spool> spool_;
+  int group_ = 0;
+};
+
 /// Messages of the coordinator that are there now, as the next order.
-StepOrder receive(comm::Link& link) {
+StepOrder receive(comm::Link& link, LeaderSpool& spool) {
   StepOrder order;
   while (auto message = link.poll()) {
     Message decoded = decode(message->bytes);
@@ -130,6 +175,8 @@ StepOrder receive(comm::Link& link) {
       order.items.push_back(std::move(lease->item));
     } else if (std::holds_alternative<Shutdown>(decoded)) {
       order.next = StepOrder::Next::leave;
+    } else if (const auto* welcome = std::get_if<Welcome>(&decoded)) {
+      spool.open(*welcome);
     } else {
       throw base::Error("a message that only leaders send came from the coordinator", base::ErrorKind::failed);
     }
@@ -141,26 +188,39 @@ void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSetting
   const auto clock = settings.clock ? settings.clock : monotonic_seconds;
   link.send(0, encode(Hello{judge.slots(), settings.about}));
   double told_seconds = clock();
+  double stepped_seconds = told_seconds;
   comm::Backoff backoff;
+  LeaderSpool spool;
   std::vector<results::Judgement> finished;
   while (true) {
-    StepOrder order = receive(link);
+    StepOrder order = receive(link, spool);
     const bool leaving = order.next == StepOrder::Next::leave;
-    if (!leaving && order.items.empty() && judge.unfinished() == 0) {
+    const double waited = clock() - stepped_seconds;
+    const bool may_idle = group.size() == 1 || (waited >= 0 && waited < settings.idle_step_seconds);
+    if (!leaving && order.items.empty() && judge.unfinished() == 0 && may_idle) {
+      rest(settings);
+      spool.tick();
       backoff.idle();
       continue;
     }
-    backoff.busy();
+    if (!order.items.empty() || judge.unfinished() > 0) backoff.busy();
+    begin(settings, "handing the next step to its group");
     std::vector<std::byte> bytes = encode(order);
     group.broadcast(bytes);
     if (leaving) {
       link.send(0, encode(Bye{}));
       return;
     }
+    begin(settings, "a step of the judge");
     for (const WorkItem& item : order.items) judge.submit(item);
     finished.clear();
     judge.step(finished);
-    for (results::Judgement& judgement : finished) link.send(0, encode(Finished{std::move(judgement)}));
+    for (results::Judgement& judgement : finished) {
+      spool.append(judgement);
+      link.send(0, encode(Finished{std::move(judgement)}));
+    }
+    spool.tick();
+    stepped_seconds = clock();
     if (const double now = clock(); now - told_seconds >= settings.alive_seconds || !finished.empty()) {
       link.send(0, encode(Alive{judge.counters()}));
       told_seconds = now;
@@ -171,16 +231,19 @@ void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSetting
 }  // namespace
 
 void run_worker(comm::Comm& group, comm::Link* link, Judge& judge, const WorkerSettings& settings) {
-  if (!link) return follow(group, judge);
   try {
-    if (group.size() > 1) return lead(group, *link, judge, settings);
     IsolatingJudge isolating(judge);
-    lead(group, *link, isolating, settings);
+    if (!link) {
+      follow(group, judge, settings);
+    } else {
+      lead(group, *link, group.size() > 1 ? judge : static_cast<Judge&>(isolating), settings);
+    }
+    rest(settings);
   } catch (const base::Error& error) {
-    link->send(0, encode(Fatal{error.what(), error.kind()}));
+    if (link) link->send(0, encode(Fatal{error.what(), error.kind()}));
     throw;
   } catch (const std::exception& error) {
-    link->send(0, encode(Fatal{error.what(), base::ErrorKind::failed}));
+    if (link) link->send(0, encode(Fatal{error.what(), base::ErrorKind::failed}));
     throw;
   }
 }

@@ -197,6 +197,8 @@ void read_limits(MapReader reader, Limits& limits, Problems& problems) {
                  fmt::format("'limits.shard' is '{}', it must be 'none' or INDEX/COUNT, from 0/COUNT on", shard));
   }
   reader.get("failure_rate", limits.failure_rate, 0, 1);
+  reader.get("stop_above", limits.stop_above, 0, 1);
+  reader.get("lease_seconds", limits.lease_seconds, 1, 86400);
   reader.get("drain_seconds", limits.drain_seconds, 0, 86400);
   reader.finish();
 }
@@ -278,6 +280,11 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
   engine.finish();
 
   read_limits(MapReader(reader.take("limits"), tree.place, "limits", problems), job.limits, problems);
+
+  MapReader log(reader.take("log"), tree.place, "log", problems);
+  log.get("level", job.log_level, {{"debug", base::LogLevel::debug}, {"info", base::LogLevel::info},
+                                   {"warning", base::LogLevel::warning}, {"error", base::LogLevel::error}});
+  log.finish();
 
   std::string output;
   reader.get("output", output);

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
+
 namespace assize::job {
 
 enum class Kind {
@@ -103,6 +105,8 @@ struct Limits {
   int shard = 0;                   ///< this run judges only the samples of shard `shard` of `shards`, from 0
   int shards = 1;
   double failure_rate = 0.01;      ///< share of failed calls above which the run exits with 3
+  double stop_above = 0.5;         ///< share of unreadable, truncated and failed calls that stops the run, after 200
+  int lease_seconds = 600;         ///< a worker group that works and is silent for longer is taken out
   int drain_seconds = 60;          ///< after the first stop signal
 };
 
@@ -118,6 +122,7 @@ struct JobSpec {
   Parallel parallel;
   EngineSpec engine;
   Limits limits;
+  base::LogLevel log_level = base::LogLevel::info;
   std::filesystem::path output;
   std::string resolved_yaml;  ///< the job with judge file and settings worked in
 };

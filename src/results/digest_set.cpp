@@ -22,6 +22,23 @@ bool DigestSet::contains(base::Hash128 digest) const {
   return digest == kEmpty ? has_zero_ : table_[slot(digest)] == digest;
 }
 
+bool DigestSet::erase(base::Hash128 digest) {
+  if (digest == kEmpty) return std::exchange(has_zero_, false);
+  std::size_t hole = slot(digest);
+  if (table_[hole] != digest) return false;
+  // Whatever was displaced over the hole moves back into it, so that every probe still finds its digest.
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t at = (hole + 1) & mask; table_[at] != kEmpty; at = (at + 1) & mask) {
+    const std::size_t home = table_[at].low & mask;
+    if (((at - home) & mask) < ((at - hole) & mask)) continue;
+    table_[hole] = table_[at];
+    hole = at;
+  }
+  table_[hole] = kEmpty;
+  --size_;
+  return true;
+}
+
 /// Where `digest` is, or the free slot where it belongs.
 std::size_t DigestSet::slot(base::Hash128 digest) const {
   const std::size_t mask = table_.size() - 1;

@@ -14,6 +14,8 @@ class DigestSet {
   /// True if `digest` was not there yet.
   bool insert(base::Hash128 digest);
   bool contains(base::Hash128 digest) const;
+  /// True if `digest` was there.
+  bool erase(base::Hash128 digest);
   std::size_t size() const { return size_ + (has_zero_ ? 1 : 0); }
 
  private:

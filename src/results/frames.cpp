@@ -95,7 +95,7 @@ bool FrameReader::frame_at(std::uint64_t offset, Frame& frame, std::uint64_t see
   const auto type = in.get<std::uint32_t>();
   const auto size = in.get<std::uint32_t>();
   const auto sum = in.get<std::uint64_t>();
-  if (sync != kFrameSync || type < 1 || type > 3 || size > kFrameLimitBytes) return false;
+  if (sync != kFrameSync || type < 1 || type > 4 || size > kFrameLimitBytes) return false;
   const std::byte* payload = ensure(offset, kFrameHeaderBytes + size);
   if (!payload) return false;
   frame = {static_cast<FrameType>(type), {payload + kFrameHeaderBytes, size}};

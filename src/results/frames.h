@@ -14,6 +14,7 @@ enum class FrameType : std::uint32_t {
   header = 1,     ///< first frame of a segment: JournalHeader
   epoch = 2,      ///< u32: a writer started; its judgements follow
   judgement = 3,  ///< judgement_bytes.h
+  retraction = 4, ///< calls whose judgements before this frame no longer stand (journal version 2)
 };
 
 /// Frame: u32 sync word, u32 type, u32 payload bytes, u64 XXH3 of the payload (seeded with type, size and

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -13,6 +14,7 @@
 #include "results/frames.h"
 #include "results/journal_scan.h"
 #include "results/judgement_bytes.h"
+#include "results/spool.h"
 
 namespace assize::results {
 
@@ -22,6 +24,18 @@ using base::Error;
 using base::ErrorKind;
 
 constexpr std::size_t kBufferBytes = std::size_t{256} << 10;
+
+/// Bytes of the frames in `buffer` that end within its first `written` bytes.
+std::size_t whole_frames(const std::vector<std::byte>& buffer, std::size_t written) {
+  std::size_t end = 0;
+  while (end + kFrameHeaderBytes <= written) {
+    std::uint32_t payload = 0;
+    std::memcpy(&payload, buffer.data() + end + 8, sizeof payload);  // behind sync word and type
+    if (end + kFrameHeaderBytes + payload > written) break;
+    end += kFrameHeaderBytes + payload;
+  }
+  return end;
+}
 
 double monotonic_seconds() {
   timespec now{};
@@ -33,24 +47,44 @@ double monotonic_seconds() {
 
 Journal::Journal(const std::filesystem::path& run_folder, const std::string& identity, JournalOptions options,
                  const JudgementSink& existing)
-    : folder_(run_folder), identity_(identity), seed_(frame_seed(identity)), options_(std::move(options)) {
+    : folder_(run_folder), options_(std::move(options)) {
   if (!options_.clock) options_.clock = monotonic_seconds;
   if (!options_.write) options_.write = ::write;
   if (!options_.sync) options_.sync = ::fdatasync;
   std::error_code code;
   std::filesystem::create_directories(folder_ / "journal", code);
   if (code) throw Error(folder_.string() + ": cannot be made (" + code.message() + "); choose another output folder");
-  lock_ = std::make_unique<RunLock>(folder_, options_.lock_retry_seconds);
+  lock_ = std::make_unique<RunLock>(folder_, RunLockOptions{options_.lock_retry_seconds, 4, {}, {}, {}});
 
   ScanEnd end;
-  const RecordSink each = [&](Judgement&& judgement, base::Hash128, RecordPlace) {
+  std::vector<std::pair<base::Hash128, std::size_t>> truncated;  // with their lengths in tokens
+  const RecordSink each = [&](Judgement&& judgement, base::Hash128 call, RecordPlace) {
+    if (judgement.status == Status::truncated) truncated.emplace_back(call, judgement.token_ids.size());
     if (existing) existing(std::move(judgement));
   };
-  summary_ = scan(folder_, &identity_, calls_, each, end);
+  summary_ = scan(folder_, &identity, calls_, each, end);
   segment_ = end.segment;
   segment_size_ = end.position;
+  attempts_ = std::move(end.attempts);
+  const bool longer = !summary_.identity.empty() && summary_.identity != identity;
+  identity_ = longer ? summary_.identity : identity;
+  seed_ = frame_seed(identity_, segment_size_ == 0 ? 1 : end.version);
   try {
     open_for_writing();
+    take_over_spools(end.retracted_in, [&](Judgement&& judgement) { each(std::move(judgement), base::digest(judgement.key), {}); });
+    if (longer) {
+      // Retracted first: a crash in between leaves calls to be made again, never a short text in the longer run.
+      std::vector<base::Hash128> cut;
+      const auto limit = static_cast<std::size_t>(max_new_tokens(identity_));
+      for (const auto& [call, tokens] : truncated) {
+        if (tokens == 0 || tokens >= limit) cut.push_back(call);
+      }
+      retract(cut, Redo::same_noise);
+      longer_ = cut.size();
+      identity_ = summary_.identity = identity;
+      start_segment(segment_ + 1, 1);
+      sync();
+    }
   } catch (...) {
     if (fd_ >= 0) ::close(fd_);
     throw;
@@ -71,7 +105,7 @@ Journal::~Journal() {
 void Journal::open_for_writing() {
   const std::string path = segment_path(folder_, segment_).string();
   if (segment_size_ == 0) {
-    start_segment(segment_);
+    start_segment(segment_, 1);
   } else {
     fd_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
     if (fd_ < 0) fail("cannot be opened for writing", errno);
@@ -83,14 +117,35 @@ void Journal::open_for_writing() {
   sync();
 }
 
-void Journal::start_segment(std::uint32_t index) {
+/// Whatever group finished before the crash counts, unless its call was retracted since.
+void Journal::take_over_spools(const std::unordered_map<base::Hash128, std::uint32_t>& retracted_in, const JudgementSink& sink) {
+  const auto spools = list_spools(folder_);
+  for (const auto& spool : spools) {
+    read_spool(spool, identity_, [&](Judgement&& judgement, std::uint32_t epoch) {
+      const base::Hash128 call = base::digest(judgement.key);
+      if (calls_.contains(call)) return;
+      if (const auto retracted = retracted_in.find(call); retracted != retracted_in.end() && epoch < retracted->second) return;
+      append(judgement);
+      ++from_spools_;
+      sink(std::move(judgement));
+    });
+  }
+  sync();
+  for (const auto& spool : spools) {
+    std::error_code code;
+    std::filesystem::remove(spool, code);
+  }
+}
+
+void Journal::start_segment(std::uint32_t index, std::uint32_t version) {
   if (fd_ >= 0) ::close(fd_);
   segment_ = index;
   segment_size_ = 0;
   fd_ = ::open(segment_path(folder_, index).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
   if (fd_ < 0) fail("cannot be made", errno);
   sync_folder();
-  append_frame(buffer_, FrameType::header, to_bytes(JournalHeader{kJournalVersion, index, identity_}), 0);
+  seed_ = frame_seed(identity_, version);
+  append_frame(buffer_, FrameType::header, to_bytes(JournalHeader{version, index, identity_}), 0);
 }
 
 /// Makes the name of a new segment as durable as what will be written to it.
@@ -116,13 +171,41 @@ bool Journal::append(const Judgement& judgement) {
   }
   if (segment_size_ + buffer_.size() >= options_.segment_bytes) {
     sync();
-    start_segment(segment_ + 1);
+    start_segment(segment_ + 1, 1);
   }
   put_frame(static_cast<std::uint32_t>(FrameType::judgement), to_bytes(judgement));
   calls_.insert(call);
   ++summary_.judgements;
   if (unsynced_records_ >= options_.sync_records) sync();
   return true;
+}
+
+void Journal::retract(const std::vector<base::Hash128>& calls, Redo redo) {
+  if (failed_) throw Error(folder_.string() + ": the journal could not be written before", ErrorKind::failed);
+  constexpr std::size_t kCallsPerFrame = 4096;
+  std::vector<base::Hash128> there;
+  for (const base::Hash128& call : calls) {
+    if (calls_.erase(call)) there.push_back(call);
+  }
+  if (there.empty()) return;
+  // In a part of its own, whose version keeps programs out that know no retractions.
+  sync();
+  start_segment(segment_ + 1, kJournalVersion);
+  for (std::size_t begin = 0; begin < there.size(); begin += kCallsPerFrame) {
+    const auto from = there.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto count = static_cast<std::ptrdiff_t>(std::min(kCallsPerFrame, there.size() - begin));
+    put_frame(static_cast<std::uint32_t>(FrameType::retraction), to_bytes(Retraction{redo, summary_.epoch, {from, from + count}}));
+  }
+  sync();
+  summary_.judgements -= there.size();
+  summary_.retracted += there.size();
+  if (redo == Redo::same_noise) return;
+  for (const base::Hash128& call : there) ++attempts_[call];
+}
+
+std::uint32_t Journal::attempt(base::Hash128 call) const {
+  const auto found = attempts_.find(call);
+  return found == attempts_.end() ? 0 : found->second;
 }
 
 void Journal::tick() {
@@ -141,6 +224,10 @@ void Journal::sync() {
 }
 
 void Journal::flush() {
+  if (lock_->stolen()) {
+    failed_ = true;
+    throw Error(folder_.string() + ": another process has taken this run over; this one ends", ErrorKind::failed);
+  }
   struct stat info {};
   if (::fstat(fd_, &info) == 0 && static_cast<std::uint64_t>(info.st_size) != segment_size_) {
     failed_ = true;
@@ -153,8 +240,8 @@ void Journal::flush() {
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
       const int reason = n < 0 ? errno : ENOSPC;
-      // Leave no half record behind; the next start would cut it as well.
-      if (::ftruncate(fd_, static_cast<off_t>(segment_size_)) != 0) failed_ = true;
+      // The whole records stay; a half one behind them goes, as the next start would have it.
+      if (::ftruncate(fd_, static_cast<off_t>(segment_size_ + whole_frames(buffer_, done))) != 0) failed_ = true;
       fail("cannot be written", reason);
     }
     done += static_cast<std::size_t>(n);

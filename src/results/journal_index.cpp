@@ -16,7 +16,7 @@ JournalIndex::JournalIndex(const std::filesystem::path& run_folder) {
     entries_.push_back({call, place.segment, place.offset});
   };
   summary_ = scan(run_folder, nullptr, calls, each, end);
-  seed_ = frame_seed(summary_.identity);
+  seeds_ = std::move(end.seeds);
   std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.call < b.call; });
   for (const auto& path : list_segments(run_folder)) readers_.push_back(std::make_unique<FrameReader>(path));
 }
@@ -33,7 +33,7 @@ std::optional<Judgement> JournalIndex::find(base::Hash128 call) const {
   const Entry* entry = place_of(call);
   if (!entry) return std::nullopt;
   FrameReader::Frame frame;
-  if (!readers_[entry->segment]->frame_at(entry->offset, frame, seed_)) {
+  if (!readers_[entry->segment]->frame_at(entry->offset, frame, seeds_[entry->segment])) {
     throw base::Error("the journal changed while it was read; try again", base::ErrorKind::failed);
   }
   return judgement_from(frame.payload);

@@ -34,7 +34,7 @@ class JournalIndex {
   const Entry* place_of(base::Hash128 call) const;
 
   JournalSummary summary_;
-  std::uint64_t seed_ = 0;
+  std::vector<std::uint64_t> seeds_;  ///< of the frames of each segment
   std::vector<Entry> entries_;  ///< sorted by call
   std::vector<std::unique_ptr<FrameReader>> readers_;
 };

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "results/h5.h"
+#include "results/h5_read.h"
 #include "results/schema.h"
 
 namespace assize::results {
@@ -34,39 +34,20 @@ std::uint64_t number_attribute(hid_t object, const char* name, const std::string
   return value;
 }
 
-h5::Handle open_file(const std::string& path) {
-  h5::quiet();
-  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, h5::file_access().get());
-  if (file < 0) throw Error(path + ": is no readable HDF5 file; `assize report` makes it from the journal");
-  return {file, H5Fclose, path};
-}
-
-hsize_t size_of(hid_t set, const std::string& what) {
-  h5::Handle space(H5Dget_space(set), H5Sclose, what);
-  const hssize_t size = H5Sget_simple_extent_npoints(space.get());
-  if (size < 0) throw Error(what + ": has no size", ErrorKind::failed);
-  return static_cast<hsize_t>(size);
-}
-
-void read_block(hid_t set, hid_t memory_type, hsize_t begin, hsize_t count, void* out, const std::string& what) {
-  if (count == 0) return;
-  h5::Handle space(H5Dget_space(set), H5Sclose, what);
-  h5::check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, &begin, nullptr, &count, nullptr), what);
-  h5::Handle memory(H5Screate_simple(1, &count, nullptr), H5Sclose, what);
-  if (H5Dread(set, memory_type, memory.get(), space.get(), H5P_DEFAULT, out) < 0) {
-    throw Error(what + ": cannot be read", ErrorKind::failed);
-  }
-}
-
 }  // namespace
 
 struct ResultsReader::State {
-  explicit State(const std::string& name) : path(name), file(open_file(name)) {
+  explicit State(const std::string& name) : path(name), file(h5::open_to_read(name)) {
     if (text_attribute(file.get(), "filetype", path) != kFileType) throw Error(path + ": is not a file of results");
     if (const auto version = number_attribute(file.get(), "version", path); version > kResultsVersion) {
       throw Error(path + ": results of version " + std::to_string(version) + ", this program knows up to " +
                   std::to_string(kResultsVersion) + "; use a newer assize");
     }
+  }
+
+  /// Older files lack the columns that came later.
+  bool has(const std::string& table, const std::string& column) const {
+    return H5Lexists(file.get(), table.c_str(), H5P_DEFAULT) > 0 && H5Lexists(file.get(), (table + "/" + column).c_str(), H5P_DEFAULT) > 0;
   }
 
   h5::Handle open(const std::string& table, const std::string& column) const {
@@ -78,8 +59,8 @@ struct ResultsReader::State {
   std::vector<T> read(const std::string& table, const std::string& column, hid_t memory_type) const {
     const h5::Handle set = open(table, column);
     const std::string what = path + ": /" + table + "/" + column;
-    std::vector<T> values(size_of(set.get(), what));
-    read_block(set.get(), memory_type, 0, values.size(), values.data(), what);
+    std::vector<T> values(h5::size_of(set.get(), what));
+    h5::read_block(set.get(), memory_type, 0, values.size(), values.data(), what);
     return values;
   }
 
@@ -168,20 +149,20 @@ base::Hash128 ResultsReader::digest() const {
   base::Hasher hasher;
   hasher.add(number_attribute(state_->file.get(), "complete", state_->path));
   for (const Column& column : schema()) {
-    if (std::strcmp(column.table, "timing") == 0) continue;
+    if (std::strcmp(column.table, "timing") == 0 || !state_->has(column.table, column.name)) continue;
     const bool several = column.type >= ColumnType::text;
     for (const std::string& name : {std::string(column.name), std::string(column.name) + "_end"}) {
       if (name != column.name && !several) continue;
       const std::string what = state_->path + ": /" + column.table + "/" + name;
       const h5::Handle set = state_->open(column.table, name);
       const h5::Handle type(H5Dget_type(set.get()), H5Tclose, what);
-      const hsize_t size = size_of(set.get(), what);
+      const hsize_t size = h5::size_of(set.get(), what);
       hasher.add(std::string_view(column.table)).add(std::string_view(name)).add(std::uint64_t{size});
       std::vector<std::byte> block;
       for (hsize_t begin = 0; begin < size; begin += kBlock) {
         const hsize_t count = std::min(kBlock, size - begin);
         block.resize(count * H5Tget_size(type.get()));
-        read_block(set.get(), type.get(), begin, count, block.data(), what);
+        h5::read_block(set.get(), type.get(), begin, count, block.data(), what);
         hasher.add(std::span<const std::byte>(block));
       }
     }

@@ -28,7 +28,7 @@ class ResultsReader {
   std::vector<MetricRow> metrics() const;
 
   /// One hash over the contents of every table but /timing, and `complete`: equal for equal results, whatever
-  /// the shape of the machine.
+  /// the shape of the machine. Columns that an older file lacks are left out.
   base::Hash128 digest() const;
 
  private:

@@ -63,6 +63,7 @@ class LineReader {
       : json_(json), sample_(sample), folder_(folder), problems_(problems) {}
 
   void read(const Suite& suite) {
+    links_may_leave_ = suite.links_may_leave;
     sample_.id = text(json_, "id");
     if (sample_.id.empty()) problems_.add(sample_.line, "", "'id' is missing or not text");
     sample_.question = text(json_, "question");
@@ -123,9 +124,22 @@ class LineReader {
       }
       const fs::path path = folder_ / relative;
       if (!base::file_exists(path)) problem(fmt::format("{} '{}' does not exist", what, path.string()));
+      if (!links_may_leave_ && leaves(path)) {
+        problem(fmt::format("{} '{}' is a link to a file outside the suite's folder; where that is meant, put 'links: anywhere' into "
+                            "the suite file", what, path.string()));
+      }
       paths.push_back(path.string());
     }
     return paths;
+  }
+
+  /// True if `path`, with its links followed, is not below the suite's folder. A broken link is another problem.
+  bool leaves(const fs::path& path) const {
+    std::error_code code;
+    const fs::path real = fs::canonical(path, code);
+    if (code) return false;
+    const fs::path home = fs::canonical(folder_, code);
+    return std::mismatch(home.begin(), home.end(), real.begin(), real.end()).first != home.end();
   }
 
   template <typename Holder>  // Sample or Candidate
@@ -205,6 +219,7 @@ class LineReader {
   Sample& sample_;
   const fs::path& folder_;
   SampleProblems& problems_;
+  bool links_may_leave_ = false;
 };
 
 void check_candidates(const Suite& suite, const Sample& sample, SampleProblems& problems) {
@@ -319,6 +334,7 @@ Suite load_suite(const fs::path& file, int limit, std::uint64_t seed) {
   reader.get("protocol", suite.protocol,
              {{"score", Protocol::score}, {"pair", Protocol::pair}, {"label", Protocol::label}, {"rank", Protocol::rank}});
   reader.require("protocol");
+  reader.get("links", suite.links_may_leave, {{"inside", false}, {"anywhere", true}});
   reader.get("ties", suite.ties_allowed, {{"allowed", true}, {"none", false}});
   std::vector<std::string> range;
   reader.get("range", range);

@@ -21,6 +21,7 @@ struct Suite {
   int annotators = 0;             ///< annotators that every sample must have; 0: any number
   verdict::Protocol protocol = verdict::Protocol::pair;
   bool ties_allowed = true;       ///< pair: people may call a tie
+  bool links_may_leave = false;   ///< media may be symbolic links to files outside the suite's folder
   double low = 1, high = 5;       ///< score: range of people's scores
   PromptTemplate prompt;
   std::vector<Sample> samples;    ///< by id, so that nothing depends on the order of the file

@@ -1,54 +1,12 @@
-#include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
-#include "app/program.h"
+#include "app/fake_run.h"
 #include "support/catch.h"
-#include "support/temporary_folder.h"
 
 using namespace assize::app_tests;
 using assize::support::TemporaryFolder;
 using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
-
-namespace {
-
-/// A suite of 30 pairs judged by a table of answers.
-struct FakeRun {
-  TemporaryFolder folder;
-  std::string job = (folder.path() / "job.yaml").string();
-  std::string out = (folder.path() / "out").string();
-
-  explicit FakeRun(const std::string& table = "default: {text: \"<answer>{random:1:10}</answer><answer>{random:1:10}</answer>\"}\n") {
-    folder.write("table.yaml", table);
-    folder.write("suite/prompt.yaml", "id: p\nuser: \"{question}|{candidate_1}|{candidate_2}\"\n");
-    folder.write("suite/suite.yaml", "id: s\nprotocol: pair\nprompt: prompt.yaml\n");
-    write_samples("");
-    folder.write("job.yaml", "kind: evaluate\njudge: {fake: table.yaml, id: j}\nsuites: [suite]\noutput: " + out +
-                                 "\njudging: {votes: 2, seed: 3}\n");
-  }
-  void write_samples(const std::string& addition, bool backwards = false) const {
-    std::string lines;
-    for (int i = 0; i < 30; ++i) {
-      const std::string n = std::to_string(i);
-      const std::string line = R"({"id": "a)" + n + R"(", "question": "q)" + n + addition + R"(", "candidates": ["one", "two"], "human": ")" +
-                               (i % 3 ? "A" : "B") + "\"}\n";
-      lines = backwards ? line + lines : lines + line;
-    }
-    folder.write("suite/samples.jsonl", lines);
-  }
-  Outcome run(const std::string& extra = "") const { return program("run " + job + " " + extra); }
-};
-
-std::string contents(const fs::path& file) {
-  std::ifstream in(file);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-}  // namespace
 
 TEST_CASE("run: from YAML to report, and once more without doing anything twice") {
   const FakeRun fake;
@@ -188,4 +146,77 @@ TEST_CASE("command line: an output folder that cannot be written stops the run b
   const Outcome outcome = fake.run("--set output=" + fake.folder.string() + "/file/out");
   CHECK(outcome.code == 2);
   CHECK_THAT(outcome.text, Contains("the output folder cannot be written"));
+}
+
+TEST_CASE("run: --retry judges again what it names and nothing else") {
+  const FakeRun fake("default: {text: \"<answer>{random:1:10}</answer><answer>{random:1:10}</answer>\"}\n"
+                     "rows:\n  - {sample: a3, action: fail, text: \"broken\"}\n  - {sample: a4, action: truncate, text: \"<think>\"}\n"
+                     "  - {sample: a5, text: \"no verdict {random:1:1000000}\"}\n");
+  REQUIRE(fake.run("--set limits.failure_rate=1").code == 0);
+  const std::string before = digest(fake.out);
+  const auto retry = [&](const std::string& words) { return fake.run("--set limits.failure_rate=1 " + words); };
+  // A failure is made again with the same noise: the same file. An unreadable text is sampled anew.
+  const Outcome failed = retry("--retry failed");
+  CHECK(failed.code == 0);
+  CHECK_THAT(failed.text, Contains("--retry: 4 calls are judged again") && Contains("120 of 120 calls judged, 4 failed"));
+  CHECK(digest(fake.out) == before);
+  CHECK_THAT(retry("--retry truncated").text, Contains("--retry: 4 calls are judged again"));
+  const Outcome unreadable = retry("--retry unreadable");
+  CHECK_THAT(unreadable.text, Contains("--retry: 4 calls are judged again"));
+  CHECK(fs::exists(fs::path(fake.out) / "DONE"));
+  CHECK(digest(fake.out) != before);
+  const std::string after = digest(fake.out);
+  CHECK(retry("").code == 0);
+  CHECK(digest(fake.out) == after);
+  CHECK_THAT(program("verify " + fake.out).text, Contains("is whole: 120 of 120"));
+}
+
+TEST_CASE("run: --retry in words that mean nothing is refused") {
+  const FakeRun fake;
+  const auto refused = [&](const std::string& arguments, const std::string& expected) {
+    const Outcome outcome = fake.run(arguments);
+    CHECK(outcome.code == 2);
+    CHECK_THAT(outcome.text, Contains(expected));
+  };
+  refused("--retry faild", "did you mean 'failed'?");
+  refused("--retry truncated --set sampling.temperature=0", "raise sampling.max_new_tokens");
+  refused("--retry unreadable --set sampling.temperature=0", "the same answer would come again");
+}
+
+TEST_CASE("run: a larger max_new_tokens judges again only what had hit the old one") {
+  const FakeRun fake("default: {text: \"<answer>{random:1:10}</answer><answer>{random:1:10}</answer>\"}\n"
+                     "rows:\n  - {sample: a4, action: truncate, text: \"<think>\"}\n");
+  REQUIRE(fake.run("--set sampling.max_new_tokens=64").code == 0);
+  const std::string before = digest(fake.out);
+  const Outcome longer = fake.run("--set sampling.max_new_tokens=128");
+  CHECK(longer.code == 0);
+  CHECK_THAT(longer.text, Contains("4 calls that had hit the old limit are judged again") && Contains("116 of 120 calls are judged already"));
+  CHECK(digest(fake.out) == before);
+  CHECK_THAT(fake.run("--set sampling.max_new_tokens=64").text, Contains("max_new_tokens was 128, is 64"));
+}
+
+TEST_CASE("run: too many unreadable answers stop the run before it burns the rest") {
+  const FakeRun fake("slots: 4\ndefault: {text: \"no verdict\", delay_seconds: 0.001}\n");
+  const Outcome stopped = fake.run("--set judging.votes=20");
+  CHECK(stopped.code == 3);
+  CHECK_THAT(stopped.text, Contains("are unreadable, 0 truncated and 0 failed, more than limits.stop_above = 0.5 allows"));
+  CHECK_FALSE(fs::exists(fs::path(fake.out) / "DONE"));
+  const Outcome all = fake.run("--set judging.votes=20 --set limits.stop_above=1");
+  CHECK(all.code == 0);
+  CHECK_THAT(all.text, Contains("1200 of 1200 calls judged"));
+}
+
+TEST_CASE("run: files are made with the user's umask, and never for everybody to write") {
+  const FakeRun fake;
+  const auto modes = [&](const std::string& umask) {
+    REQUIRE(program("run " + fake.job + " --set limits.samples=3 --set output=" + fake.out + umask, "umask " + umask + ";").code == 0);
+    REQUIRE(program("export " + fake.out + umask + " --format csv", "umask " + umask + ";").code == 0);
+    fs::perms all = fs::perms::none;
+    for (const std::string& folder : {fake.out + umask, fake.out + umask + "-export"}) {
+      for (const auto& entry : fs::recursive_directory_iterator(folder)) all |= entry.status().permissions();
+    }
+    return all;
+  };
+  CHECK((modes("077") & (fs::perms::group_all | fs::perms::others_all)) == fs::perms::none);
+  CHECK((modes("000") & fs::perms::others_write) == fs::perms::none);
 }

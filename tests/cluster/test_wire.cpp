@@ -13,7 +13,8 @@ namespace {
 
 std::vector<Message> one_of_each() {
   return {Hello{17, "host a"}, Finished{support::judgement_number(11)}, Alive{{1, 2, 3, 4}},
-          Fatal{"no such model", base::ErrorKind::usage}, Bye{}, Lease{support::item_number(3)}, Shutdown{}};
+          Fatal{"no such model", base::ErrorKind::usage}, Bye{}, Lease{support::item_number(3)}, Shutdown{},
+          Welcome{"/runs/a", "model: 1\n", 7, 2}};
 }
 
 }  // namespace

@@ -41,10 +41,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string identity = "model: fuzz\n";
   std::vector<std::byte> file;
   if (size > 0 && data[0] % 2) {
+    const std::uint32_t version = 1 + data[0] / 8 % 2;
     results::append_frame(file, results::FrameType::header,
-                          results::to_bytes(results::JournalHeader{1, 0, identity}), 0);
-    const auto type = static_cast<results::FrameType>(1 + data[0] / 2 % 3);
-    results::append_frame(file, type, bytes.subspan(1), results::frame_seed(identity));
+                          results::to_bytes(results::JournalHeader{version, 0, identity}), 0);
+    const auto type = static_cast<results::FrameType>(1 + data[0] / 2 % 4);
+    results::append_frame(file, type, bytes.subspan(1), results::frame_seed(identity, version));
   }
   file.insert(file.end(), bytes.begin(), bytes.end());
   std::ofstream(results::segment_path(run_folder(), 0), std::ios::binary | std::ios::trunc)

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/noise.h"
 #include "results/frames.h"
 #include "results/journal_scan.h"
 #include "results/judgement_bytes.h"
@@ -92,6 +93,34 @@ TEST_CASE("the digest set keeps what was put in") {
   CHECK(set.size() == 5001);
   CHECK(set.contains({7ull << 20, 7}));
   CHECK_FALSE(set.contains({7ull << 20, 8}));
+}
+
+TEST_CASE("the digest set forgets what is erased and nothing else, whatever collides") {
+  results::DigestSet set;
+  std::map<std::uint64_t, bool> there;
+  for (std::uint64_t step = 0; step < 20000; ++step) {
+    // Few homes and many digests: long probe sequences, also over the end of the table.
+    const std::uint64_t n = base::noise_bits(1, static_cast<std::uint32_t>(step), 0) % 300;
+    const base::Hash128 digest{n % 7 == 0 ? n : 58 + n % 6 + ((n / 6) << 20), n + 1};
+    if (base::noise_bits(2, static_cast<std::uint32_t>(step), 0) % 2) {
+      REQUIRE(set.insert(digest) == !there[n]);
+      there[n] = true;
+    } else {
+      REQUIRE(set.erase(digest) == there[n]);
+      there[n] = false;
+    }
+    REQUIRE(set.contains(digest) == there[n]);
+  }
+  std::size_t count = 0;
+  for (const auto& [n, is] : there) {
+    count += is;
+    CHECK(set.contains({n % 7 == 0 ? n : 58 + n % 6 + ((n / 6) << 20), n + 1}) == is);
+  }
+  CHECK(set.size() == count);
+  CHECK_FALSE(set.erase({}));
+  set.insert({});
+  CHECK(set.erase({}));
+  CHECK_FALSE(set.contains({}));
 }
 
 TEST_CASE("the journal gives back what was appended, in every epoch, each call once") {
@@ -406,4 +435,26 @@ TEST_CASE("a real file size limit is met with the same words") {
   ::signal(SIGXFSZ, handler);
   CHECK(message.find("File too large") != std::string::npos);
   CHECK(is_prefix(read_all(run.path())));
+}
+
+TEST_CASE("a disk that fills up in the middle of a large write keeps the whole records of it") {
+  TemporaryFolder run;
+  std::size_t room = 3000;
+  results::JournalOptions options = quick();
+  options.write = [&](int fd, const void* data, std::size_t size) -> ssize_t {
+    if (room == 0) return errno = ENOSPC, -1;
+    const std::size_t part = std::min(size, room);
+    room -= part;
+    return ::write(fd, data, part);
+  };
+  {
+    Journal journal(run.path(), kIdentity, options);
+    for (int i = 0; i < 40; ++i) journal.append(judgement_number(i));  // all in one buffer
+    CHECK_THROWS_WITH(journal.sync(), Catch::Matchers::Contains("No space left on device"));
+  }
+  results::JournalSummary summary;
+  const auto rows = read_all(run.path(), &summary);
+  CHECK(rows.size() > 5);
+  CHECK(is_prefix(rows));
+  CHECK(summary.torn_bytes == 0);
 }

@@ -70,6 +70,24 @@ TEST_CASE("suite: annotators that are missing, scores that are no number") {
                     Contains("samples.jsonl:1: sample 'a': 'human' is 'nan', it must be a number from 1 to 5"));
 }
 
+TEST_CASE("suite: a link that leads out of the suite's folder is refused unless the suite file allows it") {
+  TemporaryFolder folder;
+  folder.write("secret.png", "");
+  folder.write("s/media/inside.png", "");
+  std::filesystem::create_symlink("../../secret.png", folder.path() / "s/media/out.png");
+  std::filesystem::create_symlink("inside.png", folder.path() / "s/media/in.png");
+  std::filesystem::create_directory_symlink("..", folder.path() / "s/up");
+  folder.write("s/prompt.yaml", "id: p\nuser: \"{question}|{candidate_1}|{candidate_2}\"\n");
+  const auto load = [&](const std::string& picture, const std::string& links) {
+    folder.write("s/samples.jsonl", pair_line("a", ", \"images\": [\"" + picture + "\"]"));
+    return load_suite(folder.write("s/suite.yaml", "id: s\nprotocol: pair\nprompt: prompt.yaml\n" + links), 0, 0);
+  };
+  CHECK_THROWS_WITH(load("media/out.png", ""), Contains("sample 'a': picture") && Contains("outside the suite's folder") && Contains("links: anywhere"));
+  CHECK_THROWS_WITH(load("up/secret.png", ""), Contains("outside the suite's folder"));
+  CHECK_NOTHROW(load("media/in.png", ""));
+  CHECK_NOTHROW(load("media/out.png", "links: anywhere\n"));
+}
+
 TEST_CASE("suite: a wrong count, a label where ties are not allowed, scores out of range") {
   TemporaryFolder folder;
   CHECK_THROWS_WITH(load_suite(write_suite(folder, pair_line("a"), "count: 2\n"), 0, 0), Contains("'count' is 2") && Contains("has 1 samples"));
