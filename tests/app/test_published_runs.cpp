@@ -83,10 +83,10 @@ struct PublishedRun {
   }
 };
 
-/// A metric of the whole suite.
-double metric(const Json& suite, const std::string& name) {
+/// A metric of the whole suite, or of one of its groups.
+double metric(const Json& suite, const std::string& name, const std::string& group = "") {
   for (const Json& row : suite.at("metrics")) {
-    if (row.at("group") == "" && row.at("name") == name) return row.at("value");
+    if (row.at("group") == group && row.at("name") == name) return row.at("value");
   }
   FAIL("metrics.json has no " << name);
   return 0;
@@ -174,6 +174,47 @@ TEST_CASE("published runs: GenAI-Bench's accuracy of GPT-4o on edits, from its t
                                        "orders: as_given, on_unreadable: wrong");
   CHECK(suite.at("samples") == 919);
   CHECK(rounded(100 * metric(suite, "accuracy"), 2) == Approx(expected(data, "genai-bench", "accuracy_percent", "image_edition gpt4o")));
+}
+
+TEST_CASE("published runs: GenAI-Bench's table of all judges of pictures") {
+  const fs::path data = published();
+  if (data.empty()) return;
+  const Json votes = read_json(data / "image/genai-bench/votes.json");
+  const std::map<char, std::string> labels{{'A', "A>B"}, {'B', "B>A"}, {'G', "A=B=Good"}, {'D', "A=B=Bad"}};
+  const std::map<char, std::string> answers{{'A', "[[A>B]]"}, {'B', "[[B>A]]"}, {'G', "[[A=B=Good]]"}, {'D', "[[A=B=Bad]]"},
+                                            {'E', "[[A=B]]"}, {'?', "[[C]]"}, {'-', "no verdict"}};
+  const std::vector<std::string> tasks{"image_generation", "image_edition"};
+  const Json figures = read_json(data / "EXPECTED.json");
+  std::map<std::string, double> table;
+  for (const Json& group : figures.at("groups")) {
+    if (group.at("set") != "genai-bench") continue;
+    for (const Json& row : group.at("rows")) table[row.at(0)] = row.at(1);
+  }
+  REQUIRE(table.size() == 32);
+  int checked = 0;
+  for (const auto& [judge, unused] : votes.at(tasks[0]).at("models").items()) {
+    if (!table.count(tasks[0] + " " + judge)) continue;  // judges of videos
+    INFO(judge);
+    PublishedRun published_run;
+    for (const std::string& task : tasks) {
+      const std::string human = votes.at(task).at("human"), given = votes.at(task).at("models").at(judge).at("vote");
+      REQUIRE(human.size() == given.size());
+      for (std::size_t i = 0; i < human.size(); ++i) {
+        const std::string id = task + std::to_string(i);
+        published_run.add({{"id", id}, {"group", task}, {"candidates", {"left", "right"}}, {"human", labels.at(human[i])}});
+        published_run.answer(id, answers.at(given[i]));
+      }
+    }
+    const Json suite = published_run.run("protocol: label\n", kPairPrompt + "{pattern: '\\[\\[(.*?)\\]\\]', take: first}\n",
+                                         "orders: as_given, on_unreadable: wrong", 1);
+    for (const std::string& task : tasks) {
+      // [[A=B]] counts as either tie there; one judge wrote it, twice, once where people saw a tie. Here it is no label.
+      const bool one_off = judge == "gemini-1.5-pro" && task == "image_generation";
+      CHECK(rounded(100 * metric(suite, "accuracy", task), 2) == Approx(one_off ? 44.61 : table.at(task + " " + judge)).margin(1e-9));
+      ++checked;
+    }
+  }
+  CHECK(checked == 32);
 }
 
 TEST_CASE("published runs: BVCC's figures of a trained model, by utterance and by system") {

@@ -1,6 +1,7 @@
 """MJ-Bench, GenAI-Bench, the speech benchmarks and PAMPA: miniatures in the published layouts, with the published counts."""
 import json
 import unittest
+import zipfile
 
 from support import ImporterTest, mp4, needs_pyarrow, png, wav
 
@@ -105,19 +106,18 @@ class Speech(ImporterTest):
         self.assertEqual(self.manifest["systems"], {"sys00": 2.5, "sys01": 3.25})
         self.assertEqual((samples[13]["group"], samples[13]["human"]), ("sys03", 2))
 
-    def test_somos(self):
-        lines = ["utteranceId,mean", *[f"text{i:04d}_{i % 200:03d}.wav,{1 + i % 5}" for i in range(3000)]]
-        self.write("training_files/split1/clean/test_mos_list.txt", "\n".join(lines))
-        self.write("training_files/split1/clean/test_system.csv", "000,3.5\n")
-        for i in range(3000):
-            path = self.source / f"audios/text{i:04d}_{i % 200:03d}.wav"
-            if i == 0:
-                self.write("audios/text0000_000.wav", wav(0))
-            else:
-                path.hardlink_to(self.source / "audios/text0000_000.wav")
-        samples = self.imports("somos")
+    def test_somos_from_a_zip_archive(self):
+        names = [f"text{i:04d}_{i % 200:03d}.wav" for i in range(3000)]
+        with zipfile.ZipFile(self.source / "somos.zip", "w") as archive:
+            archive.writestr("training_files/split1/clean/test_mos_list.txt",
+                             "\n".join(["utteranceId,mean", *(f"{name},{1 + i % 5}" for i, name in enumerate(names))]))
+            archive.writestr("training_files/split1/clean/test_system.csv", "000,3.5\n")
+            for i, name in enumerate(names):
+                archive.writestr(f"audios/{name}", wav(i % 10))
+        samples = self.imports("somos", source=self.source / "somos.zip")
         self.assertEqual(len(self.manifest["groups"]), 200)
         self.assertEqual(samples[7]["group"], "007")
+        self.assertEqual(self.medium(samples[7]["candidates"][0]["audio"][0]), wav(7))
 
     def test_voxsim(self):
         for i in range(6):

@@ -66,6 +66,14 @@ class PandaLm(ImporterTest):
         self.assertEqual(samples[1]["question"], "do 1\n\nthis")
         self.assertEqual(samples[1]["fields"], {"instruction": "do 1", "input": "this"})
 
+    def test_samples_with_the_same_prompt_are_one_cluster(self):
+        rows = self.rows()
+        rows[3].update(instruction="do 1", input="this")
+        self.write("testset-v1.json", json.dumps(rows))
+        clusters = [sample["cluster"] for sample in self.imports("pandalm")]
+        self.assertEqual(clusters[1], clusters[3])
+        self.assertEqual(len(set(clusters)), 998)
+
     def test_refuses_no_majority_and_other_labels(self):
         rows = self.rows()
         rows[7].update(annotator1=0, annotator2=1, annotator3=2)

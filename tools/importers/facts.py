@@ -20,6 +20,7 @@ class Facts:
     one_label: bool = False                         # the published labels are all the same
     parts: bool = False                             # a part of the groups may be imported
     hint: str = ""                                  # added to a refusal for the count
+    prompts_repeat: bool = False                    # samples with the same question and media of it are one cluster
 
 
 @dataclass(frozen=True)

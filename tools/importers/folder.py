@@ -75,7 +75,9 @@ class Shards:
 class SuiteFolder:
     """A suite folder in the making. It takes its final name when everything is checked; a refusal leaves nothing."""
 
-    def __init__(self, out, accepted):
+    def __init__(self, out, accepted, prompts_repeat=False, shard_files=False):
+        self._prompts_repeat = prompts_repeat
+        self._shard_files = shard_files  # pictures and sounds that are files already go into shards too
         self.out = Path(out)
         self.accepted = set(accepted)
         if self.out.exists() and not (self.out / "manifest.json").is_file() and (not self.out.is_dir() or any(self.out.iterdir())):
@@ -119,6 +121,9 @@ class SuiteFolder:
                               "(--media FOLDER names a further folder; --accept media leaves such rows out and counts them)")
             self.dropped[f"{missing.kind} is missing"] += 1
             return
+        if self._prompts_repeat:
+            asked = [line["question"], line.get("fields"), line.get("images"), line.get("videos"), line.get("audio")]
+            line["cluster"] = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         if line["id"] in self._ids:
             raise Problem(f"the id '{line['id']}' stands in the data twice: this is not the published data")
         self._ids.add(line["id"])
@@ -199,8 +204,8 @@ class SuiteFolder:
         return self._media[digest][0]
 
     def _place(self, medium, name, data):
-        """Stores data that were in a cell in a shard; links a file, or copies it where that cannot be."""
-        if medium.path is None:
+        """Stores data that were in a cell in a shard; links a large file, or copies it where that cannot be."""
+        if medium.path is None or (self._shard_files and medium.kind != "video"):
             return self._shards.add(name, data)
         target = self.partial / "media" / name
         target.parent.mkdir(exist_ok=True)

@@ -9,9 +9,9 @@ from .source import embedded, file_of, need_fields, rows
 WHERE = "TIGER-AI-Lab/GenAI-Bench, results of split test_v1"
 VOTES = {"leftvote": "A>B", "rightvote": "B>A", "tievote": "A=B=Good", "bothbad_vote": "A=B=Bad"}
 SUITES = {
-    "genai-bench-image": Facts(where=WHERE, counts=(1735,), labels={"A>B": 643, "B>A": 663, "A=B=Good": 156, "A=B=Bad": 273}),
-    "genai-bench-editing": Facts(where=WHERE, counts=(919,), labels={"A>B": 240, "B>A": 263, "A=B=Good": 24, "A=B=Bad": 392}),
-    "genai-bench-video": Facts(where=WHERE, counts=(1069,), labels={"A>B": 325, "B>A": 375, "A=B=Good": 138, "A=B=Bad": 231}),
+    "genai-bench-image": Facts(where=WHERE, prompts_repeat=True, counts=(1735,), labels={"A>B": 643, "B>A": 663, "A=B=Good": 156, "A=B=Bad": 273}),
+    "genai-bench-editing": Facts(where=WHERE, prompts_repeat=True, counts=(919,), labels={"A>B": 240, "B>A": 263, "A=B=Good": 24, "A=B=Bad": 392}),
+    "genai-bench-video": Facts(where=WHERE, prompts_repeat=True, counts=(1069,), labels={"A>B": 325, "B>A": 375, "A=B=Good": 138, "A=B=Bad": 231}),
 }
 CONFIGURATIONS = {"image": "image_generation", "editing": "image_edition", "video": "video_generation"}
 COLUMNS = {"image": ("left_image", "right_image"), "editing": ("left_output_image", "right_output_image"),

@@ -90,7 +90,7 @@ def run(arguments):
         raise Problem(f"{arguments.media}: is no folder")
     job = mapping_job(arguments) if arguments.mapping else benchmark_job(arguments)
     options = Options(only=arguments.only, media=arguments.media, responses=arguments.responses, accepted=arguments.accept)
-    folder = SuiteFolder(job.out, arguments.accept)
+    folder = SuiteFolder(job.out, arguments.accept, job.facts.prompts_repeat, shard_files=arguments.mapping is None)
     try:
         for item in job.samples(options):
             folder.add(item)

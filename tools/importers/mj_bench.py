@@ -9,10 +9,10 @@ from .source import embedded, need_fields, rows
 PAPER = "MJ-Bench's release before 16 May 2025"
 HINT = "; the data were exchanged on 16 May 2025, and the release since then is the suite mj-bench-2025"
 SUITES = {
-    "mj-bench-alignment": Facts(where=PAPER, counts=(724,), hint=HINT),
-    "mj-bench-safety": Facts(where=PAPER, counts=(574,), one_label=True, hint=HINT),
-    "mj-bench-quality": Facts(where=PAPER, counts=(1121,), one_label=True, hint=HINT),
-    "mj-bench-2025": Facts(where="MJ-Bench's data set card since 16 May 2025", one_label=True),
+    "mj-bench-alignment": Facts(where=PAPER, counts=(724,), prompts_repeat=True, hint=HINT),
+    "mj-bench-safety": Facts(where=PAPER, counts=(574,), prompts_repeat=True, one_label=True, hint=HINT),
+    "mj-bench-quality": Facts(where=PAPER, counts=(1121,), prompts_repeat=True, one_label=True, hint=HINT),
+    "mj-bench-2025": Facts(where="MJ-Bench's data set card since 16 May 2025", prompts_repeat=True, one_label=True),
 }
 
 

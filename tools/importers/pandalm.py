@@ -4,7 +4,7 @@ from collections import Counter
 from .facts import BadLabel, Facts, Problem
 from .source import json_rows, need_fields
 
-SUITES = {"pandalm": Facts(where="WeOpenML/PandaLM's README", counts=(999,), labels={"tie": 105, "A": 422, "B": 472})}
+SUITES = {"pandalm": Facts(where="WeOpenML/PandaLM's README", counts=(999,), prompts_repeat=True, labels={"tie": 105, "A": 422, "B": 472})}
 NAMES = {0: "tie", 1: "A", 2: "B"}
 ANNOTATORS = ("annotator1", "annotator2", "annotator3")
 

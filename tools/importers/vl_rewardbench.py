@@ -5,7 +5,7 @@ from .facts import BadLabel, Facts
 from .source import embedded, need_fields, rows
 
 SUITES = {"vl-rewardbench": Facts(
-    where="VL-RewardBench's paper; groups from VLMEvalKit pull request 703", counts=(1250,),
+    where="VL-RewardBench's paper; groups from VLMEvalKit pull request 703", counts=(1250,), prompts_repeat=True,
     groups={"general": 183, "hallucination": 749, "reasoning": 318})}
 
 
