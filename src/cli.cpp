@@ -111,6 +111,7 @@ void add_options(po::options_description& options, Command& command) {
     add("top-p", po::value(&generate.top_p)->default_value(generate.top_p, "1"), "nucleus sampling");
     add("seed", po::value(&generate.seed)->default_value(generate.seed), "of the sampling noise");
     add("logprobs", po::value(&generate.logprobs)->default_value(generate.logprobs), "report the K most likely ids of each step");
+    add("device", po::value(&generate.device)->default_value(generate.device), "auto, cpu, cuda or cuda-emulated");
     add("threads", po::value(&generate.threads)->default_value(generate.threads), "0: all cores");
     add("instruction-set", po::value(&generate.instruction_set), "avx2 or avx512; default: the best there is");
   }

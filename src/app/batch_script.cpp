@@ -87,7 +87,8 @@ std::string slurm_job_name(const std::string& run_name) {
 
 Layout lay_out(const job::JobSpec& job, const job::Site& site, const SubmitOptions& options, const Cost& cost) {
   Layout layout;
-  layout.on_gpus = site.gpus > 0 && job.parallel.device != job::Device::cpu;
+  layout.on_gpus = site.gpus > 0 && job.parallel.device != job::Device::cpu &&
+                   job.parallel.device != job::Device::cuda_emulated;
   layout.workers = workers_of(job, site, options, layout.on_gpus);
   layout.ranks = options.nodes * layout.workers + 1;
   layout.groups = options.nodes * layout.workers / job.parallel.tensor_parallel;

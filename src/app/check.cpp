@@ -4,6 +4,7 @@
 
 #include "app/commands.h"
 #include "app/cost.h"
+#include "app/device.h"
 #include "app/fake_table.h"
 #include "app/plan.h"
 #include "app/progress_display.h"
@@ -40,11 +41,15 @@ void print_judge(const Plan& plan) {
   const model::ModelConfig config = model::read_config(judge.path.string());
   const tensor::Checkpoint checkpoint = tensor::Checkpoint::open(judge.path);
   const int ranks = plan.job.parallel.tensor_parallel;
+  const backend::Device device = device_of(plan.job);
   const double weights = static_cast<double>(model::estimate_weight_bytes(config, ranks));
   fmt::print("judge   {}: {} layers of {}, {} heads, vocabulary {} ({})\n", judge.id, config.layers, config.hidden, config.heads,
              config.vocab_size, judge.path.string());
   fmt::print("weights {:.2f} GiB a rank at tensor parallel {}, {} tensors; KV cache {:.1f} KiB a token\n", weights / kGibibyte, ranks,
-             checkpoint.names().size(), static_cast<double>(model::kv_block_bytes(config, ranks)) / backend::kBlockTokens / 1024);
+             checkpoint.names().size(), static_cast<double>(model::kv_block_bytes(config, ranks, backend::value_bytes(device))) / backend::kBlockTokens / 1024);
+  const bool open = plan.job.parallel.device == job::Device::automatic;
+  fmt::print("device  {}: {}{}\n", backend::name(device), backend::numerics(device),
+             open ? " (a run on nodes with GPUs takes cuda: bf16)" : "");
   for (const auto& ignored : config.ignored_generation) {
     fmt::print("note    generation_config.json: '{}' is not used; the job says how to sample\n", ignored);
   }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "backend/device.h"
 #include "base/error.h"
 #include "base/noise.h"
 #include "engine/build_input.h"
@@ -62,7 +63,8 @@ std::vector<Line> read_lines(const std::filesystem::path& file, const text::Toke
 
 /// Limits that hold all of `lines`; what cannot be measured here becomes the error of its line later.
 model::ModelLimits limits_for(const std::vector<Line>& lines, const model::ModelConfig& config,
-                              const media::ImagePreprocessing& preprocessing, int max_new_tokens) {
+                              const media::ImagePreprocessing& preprocessing, int max_new_tokens,
+                              const backend::Backend& backend) {
   model::ModelLimits limits;
   std::int64_t longest = 0, patches = 0, most_picture_tokens = 0;
   for (const Line& line : lines) {
@@ -81,8 +83,10 @@ model::ModelLimits limits_for(const std::vector<Line>& lines, const model::Model
   longest = std::min<std::int64_t>(longest, config.max_positions);
   const std::int64_t sequences = std::clamp<std::int64_t>(static_cast<std::int64_t>(lines.size()), 1, kSlots);
   const std::int64_t one = longest / backend::kBlockTokens + 2;
+  // On a GPU a quarter of it: weights and buffers come on top.
+  const double room = backend.memory_bytes() ? static_cast<double>(backend.memory_bytes()) / 4 : kKvBytes;
   const auto affordable =
-      static_cast<std::int64_t>(kKvBytes / static_cast<double>(model::kv_block_bytes(config, 1)));
+      static_cast<std::int64_t>(room / static_cast<double>(model::kv_block_bytes(config, 1, backend.value_bytes())));
   limits.sample_rows = kSlots;
   limits.kv_blocks = static_cast<std::int32_t>(std::max(one, std::min(one * sequences, affordable)));
   limits.image_patches = static_cast<std::int32_t>(patches);
@@ -221,6 +225,18 @@ class Generator {
 
 }  // namespace
 
+namespace {
+
+backend::Device find_device(const std::string& name) {
+  if (name == "auto") return backend::choose_device();
+  for (const auto device : {backend::Device::cpu, backend::Device::cuda, backend::Device::cuda_emulated}) {
+    if (name == backend::name(device)) return device;
+  }
+  throw base::Error(fmt::format("--device is '{}', it must be one of: auto, cpu, cuda, cuda-emulated", name));
+}
+
+}  // namespace
+
 int generate(const GenerateOptions& options, std::ostream& out) {
   const std::filesystem::path folder = options.judge_folder;
   const model::ModelConfig config = model::read_config(options.judge_folder);
@@ -232,9 +248,9 @@ int generate(const GenerateOptions& options, std::ostream& out) {
   if (pictures && config.vision.depth > 0) preprocessing = media::read_preprocessing(folder);
 
   const auto group = comm::make_alone();
-  const auto backend = backend::make_cpu_backend(*group, {options.threads, options.instruction_set});
-  const model::ModelLimits limits =
-      limits_for(lines, config, preprocessing, std::max(0, options.max_new_tokens));
+  const auto backend = backend::make_backend(find_device(options.device), *group,
+                                             {{options.threads, options.instruction_set}, 0});
+  const model::ModelLimits limits = limits_for(lines, config, preprocessing, std::max(0, options.max_new_tokens), *backend);
   const auto model = model::load_model(options.judge_folder, config, limits, *backend);
   engine::EngineSettings settings;
   settings.step_rows = limits.step_rows;

@@ -16,6 +16,7 @@ struct GenerateOptions {
   std::uint64_t seed = 0;       ///< of the sampling noise
   int logprobs = 0;             ///< report the K most likely ids of each step, 0 to 32
   int threads = 0;              ///< 0: all cores
+  std::string device = "cpu";   ///< "auto", "cpu", "cuda" or "cuda-emulated"
   std::string instruction_set;  ///< "avx2", "avx512" or "" for the best there is
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/device.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "tensor/safetensors.h"
@@ -18,6 +19,14 @@ std::string one_line(const std::string& text) {
   std::string out;
   for (const char c : text) out += c == '\n' ? "\\n" : c == '\\' ? "\\\\" : std::string(1, c);
   return out;
+}
+
+/// On GPUs the bits depend on the degree too.
+std::string arithmetic(const job::JobSpec& job) {
+  const backend::Device device = device_of(job);
+  const std::string text = fmt::format("{}, arithmetic {}", backend::numerics(device), kArithmeticVersion);
+  if (device == backend::Device::cpu) return text;
+  return fmt::format("{}, {}, tensor parallel {}", text, backend::name(device), job.parallel.tensor_parallel);
 }
 
 std::string model_hash(const job::JudgeSpec& judge) {
@@ -38,7 +47,7 @@ std::string identity_text(const job::JobSpec& job) {
   const bool likelihood = job.judging.reading == job::Reading::likelihood;
   static constexpr const char* kProcessors[] = {"as the checkpoint says", "slow", "fast"};
   std::string text = fmt::format("judge: {}\nmodel: {}\nnumerics: {}\n", job.judge.id, model_hash(job.judge),
-                                 job.judge.fake.empty() ? fmt::format("f32, arithmetic {}", kArithmeticVersion) : "none (fake)");
+                                 job.judge.fake.empty() ? arithmetic(job) : "none (fake)");
   text += job.judge.image_width_px ? fmt::format("image size: {}x{}\n", job.judge.image_width_px, job.judge.image_height_px)
                                    : std::string("image size: native\n");
   text += fmt::format("image processor: {}\nreading: {}\n", kProcessors[static_cast<int>(job.judge.image_processor)],

@@ -10,8 +10,10 @@
 
 #include <fmt/format.h>
 
+#include "app/device.h"
 #include "app/fake_table.h"
 #include "backend/backend.h"
+#include "backend/device.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cluster/engine_judge.h"
@@ -26,6 +28,8 @@ namespace {
 constexpr double kGibibyte = 1024.0 * 1024 * 1024;
 /// What a rank needs beside weights, KV cache and the model's buffers: code, prompts, pictures in work.
 constexpr double kProgramBytes = 256.0 * 1024 * 1024;
+/// What the GPU backend needs beside weights, KV cache and buffers.
+constexpr double kGpuBytes = 64.0 * 1024 * 1024;
 
 /// MemAvailable of this node in bytes.
 double available_bytes() {
@@ -41,12 +45,17 @@ double available_bytes() {
 /// KV blocks of one rank whose other buffers are sized by `limits`: what the job asks for, else what all slots could
 /// ever need, within memory.
 std::int32_t kv_blocks(const job::JobSpec& job, const model::ModelConfig& config, const model::ModelLimits& limits,
-                       const JudgeSetup& setup) {
+                       const JudgeSetup& setup, const backend::Backend& backend) {
   const int ranks = job.parallel.tensor_parallel;
-  const double block = static_cast<double>(model::kv_block_bytes(config, ranks));
+  const double block = static_cast<double>(model::kv_block_bytes(config, ranks, backend.value_bytes()));
   const double weights = static_cast<double>(model::estimate_weight_bytes(config, ranks));
-  const double working = kProgramBytes + static_cast<double>(model::buffer_bytes(config, limits, ranks));
-  const double room = available_bytes() * 0.9 / setup.ranks_on_node - weights - working;
+  const double buffers = static_cast<double>(model::buffer_bytes(config, limits, ranks, backend.value_bytes()));
+  const bool host = backend.memory_bytes() == 0;
+  // A GPU is this rank's alone; sums over the ranks, logits and attention take about as much as the model's buffers.
+  const double working = host ? kProgramBytes + buffers : kGpuBytes + 2 * buffers;
+  const int sharing = host ? setup.ranks_on_node : 1;
+  const double free = host ? available_bytes() : static_cast<double>(backend.memory_bytes());
+  const double room = (host ? 0.9 * free / sharing : free) - weights - working;
   const int longest = std::min(config.max_positions, std::max(setup.longest_prompt_tokens, 1) + job.sampling.max_new_tokens);
   const double one = static_cast<double>(longest) / backend::kBlockTokens + 2;
   const double wanted = job.engine.kv_memory_gib > 0 ? job.engine.kv_memory_gib * kGibibyte / block : one * job.engine.slots;
@@ -54,11 +63,11 @@ std::int32_t kv_blocks(const job::JobSpec& job, const model::ModelConfig& config
   if (job.engine.kv_memory_gib > 0 ? blocks * block > room : one * block > room) {
     throw base::Error(fmt::format(
         "the judge does not fit: {:.2f} GiB of weights + {:.2f} GiB of KV cache ({:.0f} blocks of {} tokens) + {:.2f} GiB to work "
-        "with, for each of {} ranks on this node, are more than the {:.2f} GiB that it has free; use fewer ranks on a node, a "
+        "with, for each of {} ranks on this {}, are more than the {:.2f} GiB that it has free; use fewer ranks on a node, a "
         "larger parallel.tensor_parallel, or a smaller sampling.max_new_tokens or engine.kv_memory_gib",
         weights / kGibibyte, (job.engine.kv_memory_gib > 0 ? blocks : one) * block / kGibibyte,
-        job.engine.kv_memory_gib > 0 ? blocks : one, backend::kBlockTokens, working / kGibibyte, setup.ranks_on_node,
-        available_bytes() / kGibibyte));
+        job.engine.kv_memory_gib > 0 ? blocks : one, backend::kBlockTokens, working / kGibibyte, sharing,
+        host ? "node" : "GPU", free / kGibibyte));
   }
   return static_cast<std::int32_t>(std::max(1.0, std::min(blocks, room / block)));
 }
@@ -118,8 +127,9 @@ class LoadedJudge final : public cluster::Judge {
       const int merge = config.vision.merge_size * config.vision.merge_size;
       limits.embedding_rows = setup.largest_picture_patches / std::max(1, merge) * std::clamp(job.engine.slots, 4, 64);
     }
-    limits.kv_blocks = kv_blocks(job, config, limits, setup);
-    backend_ = backend::make_cpu_backend(group, cpu);
+    backend_ = backend::make_backend(device_of(job), group, {cpu, setup.worker_on_node});
+    if (group.rank() == 0) base::log(base::LogLevel::info, fmt::format("judge on {}", backend_->name()));
+    limits.kv_blocks = kv_blocks(job, config, limits, setup, *backend_);
     model_ = model::load_model(job.judge.path.string(), config, limits, *backend_);
     engine::EngineSettings settings;
     settings.step_rows = job.engine.step_rows;

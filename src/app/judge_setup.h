@@ -13,6 +13,7 @@ namespace assize::app {
 /// What a rank needs to know beside the job to load its judge.
 struct JudgeSetup {
   int ranks_on_node = 1;     ///< worker ranks that share this machine's cores and memory
+  int worker_on_node = 0;    ///< index of this rank among them: its GPU
   std::int32_t largest_picture_patches = 0;
   std::int32_t longest_prompt_tokens = 0;  ///< estimate, for the KV budget; 0: unknown
 };

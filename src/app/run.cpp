@@ -11,6 +11,7 @@
 
 #include "app/assess.h"
 #include "app/commands.h"
+#include "app/device.h"
 #include "app/faults.h"
 #include "app/identity.h"
 #include "app/judge_setup.h"
@@ -258,7 +259,11 @@ int run_alone(const Plan& plan, const RetryChoice& retry) {
   setup.ranks_on_node = plan.job.parallel.tensor_parallel;
   cluster::InProcessGroups groups;
   groups.tensor_parallel = plan.job.parallel.tensor_parallel;
-  groups.make_judge = [&](int, comm::Comm& comm) { return load_judge(plan, setup, comm); };
+  groups.make_judge = [&](int, comm::Comm& comm) {
+    JudgeSetup own = setup;
+    own.worker_on_node = comm.rank();
+    return load_judge(plan, own, comm);
+  };
   groups.worker.about = machine;
   const cluster::RunOutcome outcome = run.judge([&](auto&&... arguments) {
     return cluster::run_in_process(groups, arguments...);
@@ -285,6 +290,7 @@ int run_worker_rank(const Plan& plan, comm::World& world) {
   base::open_log(who, (plan.job.output / "log" / fmt::format("rank-{:04}.log", world.rank)).string(), plan.job.log_level);
   JudgeSetup setup = measure(plan);
   setup.ranks_on_node = world.workers_on_node;
+  setup.worker_on_node = world.worker_on_node;
   const std::unique_ptr<cluster::Judge> judge = load_judge(plan, setup, *world.comm);
   char host[256] = "";
   gethostname(host, sizeof host - 1);
@@ -305,9 +311,10 @@ int run_worker_rank(const Plan& plan, comm::World& world) {
   return 0;
 }
 
-int run_in_world(const job::JobSpec& job, const RetryChoice& retry) {
+int run_in_world(job::JobSpec job, const RetryChoice& retry) {
   comm::World world = comm::open_world(job.parallel.tensor_parallel);
   try {
+    settle_device(job, world);
     if (world.role == comm::Role::unused) {
       leave_world(world, true, 0);
       return 0;
@@ -326,13 +333,14 @@ int run_in_world(const job::JobSpec& job, const RetryChoice& retry) {
 }  // namespace
 
 int run(const std::string& job_file, const std::vector<std::string>& settings, bool fresh, const std::vector<std::string>& retry_words) {
-  const job::JobSpec job = job::load_job(job_file, settings);
+  job::JobSpec job = job::load_job(job_file, settings);
   const RetryChoice retry = retry_choice(retry_words, job);
   const bool several = comm::started_as_one_of_several();
   const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
   if (!rank) rank = std::getenv("PMIX_RANK");
   if (fresh && (!several || (rank && std::string_view(rank) == "0"))) set_aside(job.output);
   if (several) return run_in_world(job, retry);
+  settle_device(job);
   return run_alone(make_plan(job), retry);
 }
 

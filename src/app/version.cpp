@@ -9,6 +9,8 @@
 
 #include "app/commands.h"
 #include "app/identity.h"
+#include "backend/device.h"
+#include "base/error.h"
 #include "comm/world.h"
 #include "job/paths.h"
 #include "media/library_versions.h"
@@ -39,6 +41,16 @@ std::string processor() {
   return fmt::format("{}, {} threads;{}", model, std::thread::hardware_concurrency(), features.empty() ? " no AVX2" : features);
 }
 
+/// ", cuda" or why not.
+std::string usable(backend::Device device) {
+  try {
+    backend::require_device(device);
+    return ", " + backend::name(device);
+  } catch (const base::Error& error) {
+    return fmt::format(" (not {}: {})", backend::name(device), error.what());
+  }
+}
+
 }  // namespace
 
 int version() {
@@ -50,7 +62,7 @@ int version() {
   fmt::print("  MPI        {}\n", comm::mpi_library_version());
   fmt::print("  HDF5       {}\n", results::hdf5_version());
   fmt::print("  media      {}\n", media::library_versions());
-  fmt::print("  devices    cpu (no CUDA plug-in found)\n");
+  fmt::print("  devices    cpu{}\n", usable(backend::Device::cuda));
   fmt::print("  data       {}\n", job::share_folder().string());
   return 0;
 }

@@ -129,6 +129,11 @@ class Backend {
   virtual std::string name() const = 0;  ///< "cpu avx512 f32, 2 threads"
   virtual const comm::Comm& group() const = 0;
 
+  /// Bytes of one value of activations and KV cache.
+  virtual std::size_t value_bytes() const = 0;
+  /// Bytes of device memory that are left for weights, KV cache and activations; 0: the memory of the host.
+  virtual std::size_t memory_bytes() const = 0;
+
   // ---- memory (before the first step only) ----
   /// Activation memory for `rows` x `cols`, zeroed.
   virtual Activation allocate(std::int64_t rows, std::int32_t cols) = 0;

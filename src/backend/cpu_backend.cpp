@@ -57,6 +57,8 @@ class CpuBackend final : public Backend {
            std::to_string(pool_.threads()) + (pool_.threads() == 1 ? " thread" : " threads");
   }
   const comm::Comm& group() const override { return group_; }
+  std::size_t value_bytes() const override { return sizeof(float); }
+  std::size_t memory_bytes() const override { return 0; }
 
   Activation allocate(std::int64_t rows, std::int32_t cols) override {
     activations_.emplace_back(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) *

@@ -6,7 +6,7 @@
 #include <memory>
 #include <unordered_map>
 
-#include "base/error.h"
+#include "base/broken.h"
 #include "base/log.h"
 #include "cluster/clock.h"
 #include "results/spool.h"
@@ -40,14 +40,10 @@ class IsolatingJudge final : public Judge {
     try {
       if (one_by_one_ && judge_.unfinished() == 0) submit_next();
       judge_.step(finished);
+    } catch (const base::Broken&) {
+      throw;
     } catch (const std::exception& error) {
-      if (one_by_one_) {
-        give_up(error.what(), finished);
-      } else {
-        for (std::size_t i = before; i < finished.size(); ++i) forget(finished[i].key);
-        isolate(error.what());
-        return true;
-      }
+      recover(error.what(), before, finished);
     }
     for (std::size_t i = before; i < finished.size(); ++i) forget(finished[i].key);
     return !open_.empty();
@@ -65,6 +61,13 @@ class IsolatingJudge final : public Judge {
   std::uint32_t slots() const override { return judge_.slots(); }
 
  private:
+  /// After a step that failed and had finished the judgements from `before` on.
+  void recover(const std::string& reason, std::size_t before, std::vector<results::Judgement>& finished) {
+    if (one_by_one_) return give_up(reason, finished);
+    for (std::size_t i = before; i < finished.size(); ++i) forget(finished[i].key);
+    isolate(reason);
+  }
+
   void isolate(const std::string& reason) {
     base::log(base::LogLevel::warning, "the judge failed (" + reason + "); its items are judged again one by one");
     judge_.cancel_all();

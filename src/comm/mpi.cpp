@@ -269,6 +269,14 @@ World open_world(int tensor_parallel) {
   return world;
 }
 
+std::vector<std::uint8_t> exchange(std::uint8_t own) {
+  int size = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  std::vector<std::uint8_t> all(static_cast<std::size_t>(size));
+  MPI_Allgather(&own, 1, MPI_UINT8_T, all.data(), 1, MPI_UINT8_T, MPI_COMM_WORLD);
+  return all;
+}
+
 void close_world(bool clean, int exit_code) {
   int initialised = 0;
   int finalised = 0;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "comm/comm.h"
 #include "comm/link.h"
@@ -38,6 +40,9 @@ bool started_as_one_of_several();
 /// Initialises MPI (only call where started_as_one_of_several) and forms the groups. Throws Error on every
 /// rank alike if no group fits.
 World open_world(int tensor_parallel);
+
+/// What every rank of the world says, by rank. Collective over the world.
+std::vector<std::uint8_t> exchange(std::uint8_t own);
 
 /// Ends MPI. With `clean` false ends the whole world at once (MPI_Abort) with `exit_code`.
 void close_world(bool clean, int exit_code);

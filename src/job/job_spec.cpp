@@ -258,16 +258,27 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
 
   if (label) read_pairs(MapReader(reader.take("pairs"), tree.place, "pairs", problems), job, job.pairs, problems);
 
-  int numerics = 0;
-  reader.get("numerics", numerics, {{"auto", 0}, {"f32", 1}});
+  reader.get("numerics", job.numerics,
+             {{"auto", Numerics::automatic}, {"f32", Numerics::f32}, {"bf16", Numerics::bf16}});
 
   MapReader parallel(reader.take("parallel"), tree.place, "parallel", problems);
-  parallel.get("device", job.parallel.device, {{"auto", Device::automatic}, {"cpu", Device::cpu}});
+  parallel.get("device", job.parallel.device,
+               {{"auto", Device::automatic}, {"cpu", Device::cpu}, {"cuda", Device::cuda},
+                {"cuda-emulated", Device::cuda_emulated}});
   parallel.get("tensor_parallel", job.parallel.tensor_parallel, {{"1", 1}, {"2", 2}, {"4", 4}});
   parallel.get("threads", job.parallel.threads, 0, 4096);
   parallel.get("instruction_set", job.parallel.instruction_set,
                {{"auto", std::string()}, {"avx2", std::string("avx2")}, {"avx512", std::string("avx512")}});
   parallel.finish();
+  const bool gpu = job.parallel.device == Device::cuda || job.parallel.device == Device::cuda_emulated;
+  if (gpu && job.numerics == Numerics::f32) {
+    problems.add(reader.place("numerics"), "'numerics' is f32, which GPUs do not have here: leave it out (bf16) or set "
+                                           "parallel.device to cpu");
+  }
+  if (job.parallel.device == Device::cpu && job.numerics == Numerics::bf16) {
+    problems.add(reader.place("numerics"), "'numerics' is bf16, which CPUs do not have here: leave it out (f32) or set "
+                                           "parallel.device to cuda");
+  }
 
   MapReader engine(reader.take("engine"), tree.place, "engine", problems);
   engine.get("step_rows", job.engine.step_rows, 1, 1 << 16);

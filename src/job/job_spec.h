@@ -80,7 +80,11 @@ struct SamplingSpec {
   std::vector<std::string> stop_strings;  ///< a text ends with the first of them, which stays in it
 };
 
-enum class Device { automatic, cpu };
+/// Where a judge computes; automatic: on GPUs where there are any.
+enum class Device { automatic, cpu, cuda, cuda_emulated };
+
+/// Arithmetic of a judge; automatic: that of the device (f32 on CPUs, bf16 on GPUs).
+enum class Numerics { automatic, f32, bf16 };
 
 struct Parallel {
   Device device = Device::automatic;
@@ -119,6 +123,7 @@ struct JobSpec {
   PairsSpec pairs;                            ///< label
   Judging judging;
   SamplingSpec sampling;
+  Numerics numerics = Numerics::automatic;
   Parallel parallel;
   EngineSpec engine;
   Limits limits;

@@ -26,9 +26,9 @@ std::int64_t patch_values(const VisionConfig& v) {
 
 }  // namespace
 
-std::size_t kv_block_bytes(const ModelConfig& config, int tensor_parallel) {
+std::size_t kv_block_bytes(const ModelConfig& config, int tensor_parallel, std::size_t value_bytes) {
   const std::int64_t K = shard_heads(config, 0, tensor_parallel).kv_heads;
-  return size(2 * K * config.head_dim * config.layers * backend::kBlockTokens) * sizeof(float);
+  return size(2 * K * config.head_dim * config.layers * backend::kBlockTokens) * value_bytes;
 }
 
 std::size_t estimate_weight_bytes(const ModelConfig& config, int tensor_parallel) {
@@ -49,7 +49,8 @@ std::size_t estimate_weight_bytes(const ModelConfig& config, int tensor_parallel
   return size(config.layers * layer + tables + tower) * size(config.weight_element_bytes);
 }
 
-std::size_t buffer_bytes(const ModelConfig& config, const ModelLimits& limits, int tensor_parallel) {
+std::size_t buffer_bytes(const ModelConfig& config, const ModelLimits& limits, int tensor_parallel,
+                         std::size_t value_bytes) {
   const HeadShard shard = shard_heads(config, 0, tensor_parallel);
   const std::int64_t H = config.hidden, d = config.head_dim, T = limits.step_rows;
   const std::int64_t I = widest_part(config.intermediate, tensor_parallel);
@@ -64,7 +65,7 @@ std::size_t buffer_bytes(const ModelConfig& config, const ModelLimits& limits, i
         std::max({patch_values(v), 3 * D, std::int64_t{2} * v.intermediate, std::int64_t{v.out_hidden}});
     total += N * (3 * D + std::max<std::int64_t>(D, v.intermediate) + wide) + limits.embedding_rows * H;
   }
-  return size(total) * sizeof(float);
+  return size(total) * value_bytes;
 }
 
 }  // namespace assize::model

@@ -60,12 +60,14 @@ class Model {
 /// Bytes of weights of one rank, the embedding table included (CPUs read it from the mapped file); from the
 /// configuration only. Biases and norms are left out. Throws Error if the degree does not divide the heads.
 std::size_t estimate_weight_bytes(const ModelConfig& config, int tensor_parallel);
-/// KV bytes of one block on one rank (f32). Throws Error if the degree does not divide the heads.
-std::size_t kv_block_bytes(const ModelConfig& config, int tensor_parallel);
-/// Bytes of the buffers of one rank (f32): the activations of a step, the encoder cache, and those of the
+/// KV bytes of one block on one rank. Throws Error if the degree does not divide the heads.
+/// `value_bytes`: of one value on the device (backend::Backend::value_bytes).
+std::size_t kv_block_bytes(const ModelConfig& config, int tensor_parallel, std::size_t value_bytes = sizeof(float));
+/// Bytes of the buffers of one rank: the activations of a step, the encoder cache, and those of the
 /// vision tower for the largest picture. What the backend needs for itself comes on top. Throws Error as
 /// above.
-std::size_t buffer_bytes(const ModelConfig& config, const ModelLimits& limits, int tensor_parallel);
+std::size_t buffer_bytes(const ModelConfig& config, const ModelLimits& limits, int tensor_parallel,
+                         std::size_t value_bytes = sizeof(float));
 
 /// Loads the judge in `folder` (Hugging Face layout). Throws Error naming a missing or misshapen tensor with
 /// expected and actual shape, a checkpoint tensor that the architecture does not use, and a tensor-parallel

@@ -21,8 +21,11 @@ namespace assize::test {
 class TinyJudge {
  public:
   TinyJudge(const std::string& folder, comm::Comm& group, const model::ModelLimits& limits, int threads = 1)
+      : TinyJudge(folder, backend::make_cpu_backend(group, {.threads = threads}), limits) {}
+
+  TinyJudge(const std::string& folder, std::unique_ptr<backend::Backend> made, const model::ModelLimits& limits)
       : config(model::read_config(folder)),
-        backend(backend::make_cpu_backend(group, {.threads = threads})),
+        backend(std::move(made)),
         checkpoint_(tensor::Checkpoint::open(folder)) {
     model::Weights weights(checkpoint_, folder);
     decoder.emplace(config, weights, limits, *backend);
