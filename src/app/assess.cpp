@@ -26,29 +26,33 @@ namespace {
 constexpr std::size_t kItemsPerReason = 40;
 constexpr std::uintmax_t kImageLimitBytes = 200 * 1024;
 
-verdict::CombineRule combine_rule(const suite::Suite& suite, const job::Judging& judging) {
-  verdict::CombineRule rule;
-  switch (judging.on_unreadable) {
-    case job::OnUnreadable::exclude: rule.unreadable = verdict::UnreadablePolicy::exclude; break;
-    case job::OnUnreadable::wrong: rule.unreadable = verdict::UnreadablePolicy::wrong; break;
-    case job::OnUnreadable::tie: rule.unreadable = verdict::UnreadablePolicy::tie; break;
-  }
-  // Probabilities of both orders are averaged: a label that is likelier only because it comes first cancels out.
-  if (judging.reading == job::Reading::likelihood && (suite.protocol == Protocol::pair || suite.protocol == Protocol::rank)) {
-    rule.votes = verdict::VoteRule::mean;
-  }
-  if (suite.protocol == Protocol::score && judging.on_unreadable != job::OnUnreadable::exclude) {
-    rule.unreadable = verdict::UnreadablePolicy::constant;
-    rule.constant = suite.prompt.profile.low;
-  }
-  return rule;
-}
-
 std::optional<double> number(const std::string& text) {
   double value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+/// The profile by name, and what the job does otherwise.
+std::string profile_text(const job::JobSpec& job) {
+  if (job.judging.reading == job::Reading::likelihood) return "likelihood";
+  static constexpr const char* kParsers[] = {"strict", "paper", "repo"};
+  const char* parser = kParsers[static_cast<int>(job.judging.parser)];
+  std::string text = job::name(job.profile);
+  if (text != parser) text += fmt::format(", parser {}", parser);
+  if (job.judging.thinking == job::Thinking::off) text += ", no thinking";
+  if (job.judging.budget_forcing > 0) text += fmt::format(", {} x {}", job.judging.budget_forcing, job.judging.budget_word);
+  return text;
+}
+
+std::string policy_text(const verdict::CombineRule& rule) {
+  switch (rule.unreadable) {
+    case verdict::UnreadablePolicy::exclude: return "left out";
+    case verdict::UnreadablePolicy::wrong: return "counted as wrong";
+    case verdict::UnreadablePolicy::tie: return "counted as ties";
+    case verdict::UnreadablePolicy::constant: break;
+  }
+  return fmt::format("counted as {}", rule.constant);
 }
 
 results::SampleRow sample_row(const suite::Suite& suite, const suite::Sample& sample, const verdict::Combined& combined) {
@@ -103,6 +107,9 @@ class SuiteAssessment {
     assessment.wanted += calls.wanted;
     assessment.judged += calls.rows.size();
     assessment.failed += calls.failed;
+    assessment.spared += calls.spared;
+    wanted_ += static_cast<std::int64_t>(calls.wanted);
+    spared_ += static_cast<std::int64_t>(calls.spared);
     judged.votes = std::move(calls.votes);
     std::int64_t text_size = 0;
     for (const results::JudgementRow& row : calls.rows) {
@@ -126,15 +133,13 @@ class SuiteAssessment {
     report::SuiteReport out = report::summarise(samples_, rule_);
     const job::Judging& judging = plan_.job.judging;
     out.prompt = suite_.prompt.id;
-    out.profile = judging.reading == job::Reading::likelihood ? "likelihood"
-                  : judging.parser == job::Parser::repo       ? "repo"
-                                                              : "strict";
-    static constexpr const char* kPolicies[] = {"left out", "counted as wrong", "counted as ties"};
+    out.profile = profile_text(plan_.job);
     out.rules = fmt::format("{} {}, {}; unreadable votes are {}", judging.votes, judging.votes == 1 ? "vote" : "votes",
-                            judging.orders == job::Orders::both && suite_.protocol != Protocol::score ? "both orders" : "order as given",
-                            kPolicies[static_cast<int>(judging.on_unreadable)]);
-    out.calls.wanted = 0;
-    for (const auto& sample : suite_.samples) out.calls.wanted += static_cast<std::int64_t>(call_keys(plan_, suite_, sample).size());
+                            suite_.protocol == Protocol::score || judging.orders == job::Orders::as_given ? "order as given"
+                            : judging.orders == job::Orders::both ? "both orders" : "orders drawn at random",
+                            policy_text(rule_.combine));
+    if (judging.adaptive) out.rules += fmt::format("; adaptive, which spared {} of {} calls", spared_, wanted_ + spared_);
+    out.calls.wanted = wanted_;
     return out;
   }
 
@@ -168,18 +173,19 @@ class SuiteAssessment {
                   : suite_.protocol == Protocol::score ? fmt::format("{:.3g}", judged.combined.value)
                                                        : judged.combined.choice;
     out.reasons = telling.reasons;
-    for (const base::CallKey& key : call_keys(plan_, suite_, sample)) {
-      const auto found = index_.find(base::digest(key));
-      if (!found) continue;
+    const ReadCalls calls = read_calls(plan_, suite_, sample, index_, 0);
+    for (const results::JudgementRow& row : calls.rows) {
+      const results::Judgement& judgement = row.judgement;
+      const base::CallKey& key = judgement.key;
       report::ItemCall call;
       for (std::uint16_t candidate : key.presentation) {
         if (!call.presentation.empty()) call.presentation += ' ';
         call.presentation += static_cast<char>('A' + candidate);
       }
       call.vote = key.vote;
-      call.verdict = read_judgement(*found, suite_, plan_.job.judging);
-      call.text = found->status == results::Status::failed ? found->error : found->text;
-      call.output_tokens = static_cast<std::int64_t>(found->token_ids.size());
+      call.verdict = row.verdict;
+      call.text = judgement.status == results::Status::failed ? judgement.error : judgement.text;
+      call.output_tokens = static_cast<std::int64_t>(judgement.token_ids.size());
       out.calls.push_back(std::move(call));
     }
     return out;
@@ -191,6 +197,8 @@ class SuiteAssessment {
   metrics::AgreementRule rule_;
   std::vector<metrics::JudgedSample> samples_;
   std::vector<std::int64_t> text_sizes_;
+  std::int64_t wanted_ = 0;
+  std::int64_t spared_ = 0;
 };
 
 results::MetricRow metric_row(const metrics::Metric& metric) {
@@ -217,14 +225,7 @@ Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& 
   Assessment assessment;
   assessment.look_at = run_folder / "report.html";
   report::ReportData data;
-  std::uint64_t judged_before = 0;
-  for (const auto& suite : plan.suites) {
-    for (const auto& sample : suite.samples) {
-      for (const auto& key : call_keys(plan, suite, sample)) judged_before += index.contains(base::digest(key));
-    }
-  }
-  const results::FileInfo info = file_info(plan, index, judged_before == count_calls(plan));
-
+  const results::FileInfo info = file_info(plan, index);
   results::ResultsWriter writer(target / "results.h5", info);
   std::vector<SuiteAssessment> assessed;
   for (const auto& suite : plan.suites) {

@@ -19,7 +19,8 @@ struct RunNotes {
 
 /// What an assessment found.
 struct Assessment {
-  std::uint64_t wanted = 0;  ///< calls of the job
+  std::uint64_t wanted = 0;  ///< calls of the job; with adaptive voting those that are needed
+  std::uint64_t spared = 0;  ///< calls that adaptive voting does without
   std::uint64_t judged = 0;
   std::uint64_t failed = 0;
   std::filesystem::path look_at;  ///< the file to open first

@@ -19,8 +19,7 @@ double mean_prompt_tokens(const Plan& plan, const suite::Suite& suite, const tex
   std::size_t seen = 0;
   for (std::size_t i = 0; i < n; i += step, ++seen) {
     const auto& sample = suite.samples[i];
-    const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), job::Orders::as_given);
-    const cluster::WorkPrompt prompt = maker.prompt(suite, sample, shown.front());
+    const cluster::WorkPrompt prompt = maker.prompt(suite, sample, call_keys(plan, suite, sample).front());
     tokens += static_cast<double>(tokenizer.encode(prompt.text).size()) + picture_tokens * static_cast<double>(prompt.images.size());
   }
   return seen ? tokens / static_cast<double>(seen) : 0;
@@ -42,8 +41,7 @@ Cost estimate_cost(const Plan& plan) {
   for (const auto& suite : plan.suites) {
     const double mean = mean_prompt_tokens(plan, suite, tokenizer, picture_tokens);
     for (const auto& sample : suite.samples) {
-      cost.prompt_tokens += mean * static_cast<double>(presentations(suite.protocol, static_cast<int>(sample.candidates.size()),
-                                                                     job.judging.orders).size());
+      cost.prompt_tokens += mean * static_cast<double>(prompts_shown(plan, suite, sample).size());
     }
   }
   cost.output_tokens = static_cast<double>(cost.calls) *

@@ -49,9 +49,26 @@ std::string identity_text(const job::JobSpec& job) {
   std::string text = fmt::format("judge: {}\nmodel: {}\nnumerics: {}\n", job.judge.id, model_hash(job.judge),
                                  job.judge.fake.empty() ? arithmetic(job) : "none (fake)");
   text += job.judge.image_width_px ? fmt::format("image size: {}x{}\n", job.judge.image_width_px, job.judge.image_height_px)
-                                   : std::string("image size: native\n");
+                                   : job.profile != job::Profile::strict && !job.judge.image_size_is_set
+                                         ? std::string("image size: as the profile says\n")
+                                         : std::string("image size: native\n");
   text += fmt::format("image processor: {}\nreading: {}\n", kProcessors[static_cast<int>(job.judge.image_processor)],
                       likelihood ? "likelihood" : "generate");
+  // Settings of later versions have a line only where they are used, so that earlier runs can go on.
+  if (job.profile != job::Profile::strict) text += fmt::format("profile: {}\n", job::name(job.profile));
+  static constexpr const char* kThinking[] = {"", "as the prompt says", "prefilled", "off"};
+  if (job.judging.thinking != job::Thinking::by_profile) {
+    text += fmt::format("thinking: {}\n", kThinking[static_cast<int>(job.judging.thinking)]);
+  }
+  if (job.judging.expectation) text += "expectation: whole numbers after <answer>\n";
+  if (job.judging.orders == job::Orders::random) {
+    text += job.profile == job::Profile::repo
+                ? fmt::format("orders: random, NumPy's MT19937 seeded with {} + vote\n", job.judging.seed)
+                : fmt::format("orders: random, counter-based, seed {}\n", job.judging.seed);
+  }
+  if (job.judging.budget_forcing > 0) {
+    text += fmt::format("budget forcing: {} x {}\n", job.judging.budget_forcing, one_line(job.judging.budget_word));
+  }
   if (!likelihood) {
     for (const auto& stop : job.sampling.stop_strings) text += fmt::format("stop string: {}\n", one_line(stop));
     text += fmt::format("seed: {}\ntemperature: {}\ntop_p: {}\ntop_k: {}\nrepetition_penalty: {}\nmax_new_tokens: {}\n",

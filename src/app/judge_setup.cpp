@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <optional>
-#include <unordered_map>
+#include <tuple>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -80,18 +81,17 @@ class InputBuilder {
 
   model::ModelInput operator()(const cluster::WorkPrompt& prompt) {
     engine::Pictures pictures;
-    for (const auto& path : prompt.images) pictures.push_back(picture(path));
+    for (const auto& path : prompt.images) pictures.push_back(picture(path, {prompt.image_width_px, prompt.image_height_px}));
     return engine::build_input(config_, tokenizer_, prompt.text, pictures);
   }
 
  private:
-  std::shared_ptr<const media::ImagePatches> picture(const std::string& path) {
-    std::weak_ptr<const media::ImagePatches>& known = pictures_[path];
+  std::shared_ptr<const media::ImagePatches> picture(const std::string& path, media::ImageSizing sizing) {
+    std::weak_ptr<const media::ImagePatches>& known = pictures_[{path, sizing.width_px, sizing.height_px}];
     auto patches = known.lock();
     if (!patches) {
       if (!preprocessing_) preprocessing_ = preprocessing_of(judge_);
-      patches = std::make_shared<const media::ImagePatches>(media::load_image_patches(
-          path, *preprocessing_, {judge_.image_width_px, judge_.image_height_px}));
+      patches = std::make_shared<const media::ImagePatches>(media::load_image_patches(path, *preprocessing_, sizing));
       known = patches;
     }
     return patches;
@@ -101,7 +101,7 @@ class InputBuilder {
   const model::ModelConfig& config_;
   const text::Tokenizer& tokenizer_;
   std::optional<media::ImagePreprocessing> preprocessing_;
-  std::unordered_map<std::string, std::weak_ptr<const media::ImagePatches>> pictures_;
+  std::map<std::tuple<std::string, int, int>, std::weak_ptr<const media::ImagePatches>> pictures_;  ///< by path and size
 };
 
 /// A judge with everything it stands on.
@@ -176,12 +176,12 @@ JudgeSetup measure(const Plan& plan) {
   media::ImagePreprocessing preprocessing;
   bool preprocessing_read = false;
   std::unordered_set<std::string> seen;
-  const media::ImageSizing sizing{plan.job.judge.image_width_px, plan.job.judge.image_height_px};
+  media::ImageSizing sizing;
   std::int64_t largest_tokens = 0;
   std::size_t longest_bytes = 0, most_pictures = 0;
   const auto look_at = [&](const std::vector<std::string>& images) {
     for (const auto& image : images) {
-      if (!seen.insert(image).second) continue;
+      if (!seen.insert(fmt::format("{}x{} {}", sizing.width_px, sizing.height_px, image)).second) continue;
       if (!preprocessing_read) preprocessing = preprocessing_of(plan.job.judge);
       preprocessing_read = true;
       try {
@@ -194,6 +194,7 @@ JudgeSetup measure(const Plan& plan) {
     }
   };
   for (const auto& suite : plan.suites) {
+    sizing = image_sizing(plan.job, suite);
     const std::size_t fixed = suite.prompt.system.size() + suite.prompt.user.size() + 256;
     for (const auto& sample : suite.samples) {
       std::size_t bytes = fixed + sample.question.size(), pictures = sample.images.size();

@@ -1,16 +1,22 @@
 #include "app/plan.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "app/read_calls.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/noise.h"
+#include "base/numpy_random.h"
 #include "text/tokenizer.h"
+#include "verdict/adaptive.h"
+#include "verdict/answers.h"
 
 namespace assize::app {
 
@@ -31,6 +37,29 @@ void keep_shard(const job::JobSpec& job, std::vector<suite::Suite>& suites) {
   if (job.kind == job::Kind::evaluate) std::erase_if(suites, [](const suite::Suite& suite) { return suite.samples.empty(); });
 }
 
+/// How the judge's turn begins. The figures of the paper end in "<think>"; the scripts that judge benchmarks prefill
+/// nothing (the prompt file says so).
+void set_prefill(const job::JobSpec& job, suite::PromptTemplate& prompt) {
+  using job::Thinking;
+  Thinking thinking = job.judging.thinking;
+  if (thinking == Thinking::by_profile) thinking = job.profile == job::Profile::paper ? Thinking::prefilled : Thinking::as_prompt;
+  if (thinking == Thinking::as_prompt) return;
+  prompt.prefill = thinking == Thinking::off ? "<answer>" : "<think>";
+  prompt.profile.prefill = prompt.prefill;
+}
+
+/// The published script draws one number a row after seeding NumPy with the number of the run, and shows the
+/// candidates as given where it is below one half.
+void draw_swaps(const job::JobSpec& job, suite::Suite& suite) {
+  std::uint32_t rows = 0;
+  for (const auto& sample : suite.samples) rows = std::max(rows, sample.row + 1);
+  for (int vote = 0; vote < job.judging.votes; ++vote) {
+    base::NumpyUniform random(static_cast<std::uint32_t>(job.judging.seed + static_cast<std::uint64_t>(vote)));
+    std::vector<bool>& swapped = suite.swaps.emplace_back();
+    for (std::uint32_t row = 0; row < rows; ++row) swapped.push_back(!(random.next() < 0.5));
+  }
+}
+
 }  // namespace
 
 std::vector<suite::Suite> load_suites(const job::JobSpec& job) {
@@ -43,17 +72,42 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job) {
   for (const auto& file : files) {
     try {
       suites.push_back(label ? suite::load_data(job.data, job.limits.samples, job.judging.seed)
-                             : suite::load_suite(file, job.limits.samples, job.judging.seed));
+                             : suite::load_suite(file, job.limits.samples, job.judging.seed, job.profile));
     } catch (const base::Error& error) {
       add_problem(error.what());
       continue;
     }
+    set_prefill(job, suites.back().prompt);
+    if (job.judging.orders == job::Orders::random && job.profile == job::Profile::repo) draw_swaps(job, suites.back());
     const suite::Suite& suite = suites.back();
     if (!ids.insert(suite.id).second) add_problem(fmt::format("{}: the suite id '{}' is used twice in this job", file.string(), suite.id));
     for (const suite::MediaKind kind : suite.prompt.media) {
       if (kind == suite::MediaKind::image) continue;
       add_problem(fmt::format("{}: suite '{}' cannot be judged by this build: its prompt shows {}, and there is no {} judge yet; "
                               "take it out of 'suites'", file.string(), suite.id, suite::media_name(kind), suite::media_name(kind)));
+    }
+    try {
+      const verdict::CombineRule rule = combine_rule(suite, job.judging);
+      verdict::combine({}, suite.protocol, rule);
+      if (job.judging.adaptive) verdict::votes_wanted({}, suite.protocol, rule, job.judging.votes, 1);
+      if (rule.votes == verdict::VoteRule::mean && job.judging.reading == job::Reading::generate &&
+          !verdict::answers_are_numbers(suite.protocol, suite.prompt.profile)) {
+        add_problem(fmt::format("{}: votes cannot be combined by their mean: the answers of prompt '{}' are no numbers; use majority",
+                                file.string(), suite.prompt.id));
+      }
+    } catch (const base::Error& error) {
+      add_problem(fmt::format("{}: {}", file.string(), error.what()));
+    }
+    if (!suite.swaps.empty() && suite.protocol == Protocol::rank) {
+      add_problem(fmt::format("{}: the published scripts draw no orders of more than two candidates; use judging.orders as_given", file.string()));
+    }
+    const verdict::ParserProfile& scale = suite.prompt.profile;
+    if (job.judging.expectation && (!verdict::answers_are_numbers(suite.protocol, scale) || scale.form == verdict::Form::custom)) {
+      add_problem(fmt::format("{}: 'judging.expectation' needs answers that are numbers in <answer>; those of prompt '{}' are not", file.string(),
+                              suite.prompt.id));
+    } else if (job.judging.expectation && scale.high - scale.low > 15) {
+      add_problem(fmt::format("{}: 'judging.expectation' takes scales of at most 16 whole numbers; that of prompt '{}' is {} to {}", file.string(),
+                              suite.prompt.id, scale.low, scale.high));
     }
     if (suite.samples.empty()) add_problem(fmt::format("{}: the suite has no samples", file.string()));
     if (job.judging.reading == job::Reading::likelihood) {
@@ -99,17 +153,40 @@ std::vector<std::vector<std::uint16_t>> presentations(Protocol protocol, int can
       std::iota(shown[0].begin(), shown[0].end(), std::uint16_t{0});
       break;
   }
-  if (orders == job::Orders::as_given) return shown;
+  if (orders != job::Orders::both) return shown;
   const std::size_t given = shown.size();
   for (std::size_t i = 0; i < given; ++i) shown.emplace_back(shown[i].rbegin(), shown[i].rend());
   return shown;
 }
 
+namespace {
+
+/// The order of `orders: random` for one call, whose key has no order yet.
+void draw_order(const suite::Suite& suite, const suite::Sample& sample, std::uint64_t seed, base::CallKey& key) {
+  auto& shown = key.presentation;
+  if (shown.size() < 2) return;
+  if (!suite.swaps.empty()) {
+    if (suite.swaps.at(key.vote).at(sample.row)) std::reverse(shown.begin(), shown.end());
+    return;
+  }
+  const std::uint64_t stream = base::noise_stream(seed, base::digest(key));
+  std::sort(shown.begin(), shown.end(), [stream](std::uint16_t a, std::uint16_t b) {
+    return base::noise_bits(stream, a, 0) < base::noise_bits(stream, b, 0);
+  });
+}
+
+}  // namespace
+
 std::vector<base::CallKey> call_keys(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample) {
   std::vector<base::CallKey> keys;
-  for (const auto& shown : presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders)) {
-    for (int vote = 0; vote < plan.job.judging.votes; ++vote) {
-      keys.push_back({plan.job.judge.id, suite.id, sample.id, "", shown, static_cast<std::uint32_t>(vote)});
+  const job::Judging& judging = plan.job.judging;
+  const auto shown = presentations(suite.protocol, static_cast<int>(sample.candidates.size()), judging.orders);
+  for (const std::string& criterion : suite::criterion_names(suite.prompt)) {
+    for (const auto& presentation : shown) {
+      for (int vote = 0; vote < judging.votes; ++vote) {
+        keys.push_back({plan.job.judge.id, suite.id, sample.id, criterion, presentation, static_cast<std::uint32_t>(vote)});
+        if (judging.orders == job::Orders::random) draw_order(suite, sample, judging.seed, keys.back());
+      }
     }
   }
   return keys;
@@ -123,6 +200,20 @@ std::uint64_t count_calls(const Plan& plan) {
   return calls;
 }
 
+std::vector<base::CallKey> prompts_shown(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample) {
+  std::vector<base::CallKey> shown;
+  for (auto& key : call_keys(plan, suite, sample)) {
+    const auto same = [&](const base::CallKey& other) { return other.presentation == key.presentation && other.criterion == key.criterion; };
+    if (std::none_of(shown.begin(), shown.end(), same)) shown.push_back(std::move(key));
+  }
+  return shown;
+}
+
+media::ImageSizing image_sizing(const job::JobSpec& job, const suite::Suite& suite) {
+  if (job.judge.image_size_is_set) return {job.judge.image_width_px, job.judge.image_height_px};
+  return {suite.rules.image_width_px, suite.rules.image_height_px};
+}
+
 base::Hash128 ItemMaker::picture_hash(const std::string& path) {
   const auto [at, fresh] = pictures_.try_emplace(path);
   if (fresh) at->second = base::hash128(base::read_file(path));
@@ -130,10 +221,11 @@ base::Hash128 ItemMaker::picture_hash(const std::string& path) {
 }
 
 cluster::WorkPrompt ItemMaker::prompt(const suite::Suite& suite, const suite::Sample& sample,
-                                      const std::vector<std::uint16_t>& presentation) {
+                                      const base::CallKey& key) {
   const bool likelihood = plan_.job.judging.reading == job::Reading::likelihood;
   const suite::RenderedPrompt rendered = suite::render(
-      suite.prompt, likelihood ? suite::Wording::likelihood : suite::Wording::generate, sample, presentation);
+      suite.prompt, likelihood ? suite::Wording::likelihood : suite::Wording::generate, sample, key.presentation,
+      key.criterion);
   cluster::WorkPrompt out;
   text::PromptText user;
   for (const suite::PromptPart& part : rendered.user) {
@@ -159,6 +251,13 @@ cluster::WorkPrompt ItemMaker::prompt(const suite::Suite& suite, const suite::Sa
   for (const std::string& image : out.images) {
     const base::Hash128 hash = picture_hash(image);
     hasher.add(hash.low).add(hash.high);
+  }
+  const media::ImageSizing sizing = image_sizing(plan_.job, suite);
+  out.image_width_px = sizing.width_px;
+  out.image_height_px = sizing.height_px;
+  // A size that the job sets is part of the run's identity already.
+  if (!plan_.job.judge.image_size_is_set && sizing.width_px > 0) {
+    hasher.add(static_cast<std::uint64_t>(sizing.width_px)).add(static_cast<std::uint64_t>(sizing.height_px));
   }
   out.asked = hasher.digest();
   return out;
@@ -209,18 +308,31 @@ cluster::WorkItem ItemMaker::make(const OutstandingItem& outstanding, std::uint6
   item.id = id;
   item.cost = estimated_cost(plan_, outstanding);
   const auto keys = call_keys(plan_, suite, sample);
-  std::map<std::vector<std::uint16_t>, std::uint32_t> prompts;
+  std::map<std::pair<std::string, std::vector<std::uint16_t>>, std::uint32_t> prompts;
   for (const std::uint32_t index : outstanding.calls) {
     cluster::WorkCall call;
     call.key = keys.at(index);
     const base::Hash128 digest = base::digest(call.key);
     call.noise_stream = base::noise_stream(attempt_seed(plan_.job.judging.seed, attempt_ ? attempt_(digest) : 0), digest);
-    const auto [at, fresh] = prompts.try_emplace(call.key.presentation, static_cast<std::uint32_t>(item.prompts.size()));
-    if (fresh) item.prompts.push_back(prompt(suite, sample, call.key.presentation));
+    const auto [at, fresh] = prompts.try_emplace({call.key.criterion, call.key.presentation},
+                                                 static_cast<std::uint32_t>(item.prompts.size()));
+    if (fresh) item.prompts.push_back(prompt(suite, sample, call.key));
     call.prompt = at->second;
     item.calls.push_back(std::move(call));
   }
   return item;
+}
+
+std::vector<std::string> whole_numbers(const std::vector<suite::Suite>& suites) {
+  constexpr int kMost = 16;  // ids that the engine watches
+  double low = std::numeric_limits<double>::max(), high = std::numeric_limits<double>::lowest();
+  for (const auto& suite : suites) {
+    low = std::min(low, std::ceil(suite.prompt.profile.low));
+    high = std::max(high, std::floor(suite.prompt.profile.high));
+  }
+  std::vector<std::string> numbers;
+  for (double number = low; number <= high && numbers.size() < kMost; ++number) numbers.push_back(fmt::format("{}", number));
+  return numbers;
 }
 
 cluster::CallSettings call_settings(const job::JobSpec& job, const std::vector<suite::Suite>& suites,
@@ -233,6 +345,11 @@ cluster::CallSettings call_settings(const job::JobSpec& job, const std::vector<s
   settings.sampling.max_new_tokens = job.sampling.max_new_tokens;
   settings.sampling.stop_ids = std::move(stop_ids);
   settings.sampling.stop_strings = job.sampling.stop_strings;
+  settings.sampling.forcing = {job.judging.budget_forcing, "</think>", job.judging.budget_word};
+  if (job.judging.expectation) {
+    settings.watch_after = "<answer>";
+    settings.watch_labels = whole_numbers(suites);
+  }
   if (job.judging.reading == job::Reading::likelihood) {
     settings.sampling.temperature = 0;
     settings.sampling.max_new_tokens = 1;

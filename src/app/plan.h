@@ -9,6 +9,7 @@
 
 #include "cluster/work_item.h"
 #include "job/job_spec.h"
+#include "media/patches.h"
 #include "suite/suite.h"
 #include "text/chat.h"
 
@@ -30,14 +31,20 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job);
 /// The chat style of the job's judge: as the job says, else as the checkpoint's tokenizer says.
 text::ChatStyle chat_style(const job::JudgeSpec& judge);
 
-/// What a judge is shown of a sample: score, each candidate alone; pair and label, every two candidates; rank, all
+/// What a judge is shown of a sample, before orders are drawn at random: score, each candidate alone; pair and label, every two candidates; rank, all
 /// of them. Candidates as given, and for `orders: both` also reversed where they are compared.
 std::vector<std::vector<std::uint16_t>> presentations(verdict::Protocol protocol, int candidates, job::Orders orders);
 
-/// The calls that a sample asks for, presentation by presentation and in them vote by vote.
+/// The calls that a sample asks for: by criterion, in it by presentation, in it by vote.
 std::vector<base::CallKey> call_keys(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample);
 
-/// Number of calls that the plan asks for.
+/// Size to which the pictures of a suite are brought first: what the job says, else what the suite's profile says.
+media::ImageSizing image_sizing(const job::JobSpec& job, const suite::Suite& suite);
+
+/// The calls of a sample that differ in what the judge is shown: the first of every criterion and order.
+std::vector<base::CallKey> prompts_shown(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample);
+
+/// Number of calls that the plan asks for at most (adaptive voting may need fewer).
 std::uint64_t count_calls(const Plan& plan);
 
 /// One sample with calls that are outstanding.
@@ -64,9 +71,9 @@ class ItemMaker {
   /// prompt shows or a picture cannot be read.
   cluster::WorkItem make(const OutstandingItem& outstanding, std::uint64_t id);
 
-  /// The prompt of one presentation.
+  /// The prompt of one call: criterion and presentation of `key` count.
   cluster::WorkPrompt prompt(const suite::Suite& suite, const suite::Sample& sample,
-                             const std::vector<std::uint16_t>& presentation);
+                             const base::CallKey& key);
 
  private:
   base::Hash128 picture_hash(const std::string& path);
@@ -75,6 +82,9 @@ class ItemMaker {
   std::function<std::uint32_t(base::Hash128)> attempt_;
   std::unordered_map<std::string, base::Hash128> pictures_;
 };
+
+/// The whole numbers of the scales of all suites together, at most 16.
+std::vector<std::string> whole_numbers(const std::vector<suite::Suite>& suites);
 
 /// What holds for every call of a job. `stop_ids` are the judge's.
 cluster::CallSettings call_settings(const job::JobSpec& job, const std::vector<suite::Suite>& suites,

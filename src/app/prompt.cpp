@@ -77,8 +77,7 @@ int prompt(const std::string& job_file, const PromptOptions& options) {
   fmt::print("sample {} of suite {}, prompt {} ({})\n", sample->id, suite->id, suite->prompt.id, suite->prompt.file.string());
   if (fake) fmt::print("the judge is a table of answers: it has no tokens to count\n");
   ItemMaker maker(plan);
-  const int candidates = static_cast<int>(sample->candidates.size());
-  for (const auto& shown : presentations(suite->protocol, candidates, plan.job.judging.orders)) {
+  for (const base::CallKey& shown : prompts_shown(plan, *suite, *sample)) {
     const cluster::WorkPrompt prompt = maker.prompt(*suite, *sample, shown);
     std::string counts;
     std::vector<std::string> pictures;
@@ -89,7 +88,7 @@ int prompt(const std::string& job_file, const PromptOptions& options) {
         continue;
       }
       const media::PatchGrid grid = media::plan_image_file(path, preprocessing_of(plan.job.judge),
-                                                           {plan.job.judge.image_width_px, plan.job.judge.image_height_px});
+                                                           {prompt.image_width_px, prompt.image_height_px});
       pictures.push_back(fmt::format("{}: {} x {} patches, {} tokens", path, grid.w, grid.h, grid.tokens));
       picture_tokens += grid.tokens;
     }
@@ -98,7 +97,8 @@ int prompt(const std::string& job_file, const PromptOptions& options) {
       const auto text_tokens = static_cast<std::int64_t>(tokenizer->encode(prompt.text).size() - prompt.images.size());
       counts = fmt::format(": {} tokens, {} of text and {} of pictures", text_tokens + picture_tokens, text_tokens, picture_tokens);
     }
-    fmt::print("\n--- candidates {}{}\n", base::presentation_text(shown), counts);
+    fmt::print("\n--- {}candidates {}{}\n", shown.criterion.empty() ? "" : fmt::format("criterion {}, ", shown.criterion),
+               base::presentation_text(shown.presentation), counts);
     for (std::size_t i = 0; i < pictures.size(); ++i) fmt::print("--- picture {} {}\n", i + 1, pictures[i]);
     fmt::print("{}\n", printable(prompt.text.plain()));
   }

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "app/adaptive_votes.h"
 #include "app/assess.h"
 #include "app/commands.h"
 #include "app/device.h"
@@ -100,6 +101,10 @@ class CoordinatorRun {
     make_run_folder(output_);
     base::open_log(who, (output_ / "log" / "rank-0000.log").string(), plan.job.log_level);
     const std::string identity = identity_text(plan.job);
+    if (plan.job.judging.adaptive && retry.any()) {
+      throw base::Error("--retry does not go with adaptive voting: judge with a fixed number of votes, or anew with --fresh");
+    }
+    if (plan.job.judging.adaptive) adaptive_.emplace(plan);
     AskedHashes asked;
     RetryList again(plan, retry);
     try {
@@ -107,6 +112,7 @@ class CoordinatorRun {
         const base::Hash128 call = base::digest(judgement.key);
         asked.add(call, judgement.asked);
         again.see(judgement, call);
+        if (adaptive_) adaptive_->take(judgement);
       });
     } catch (const base::Error& error) {
       throw base::Error(fmt::format("{}; to keep that run start beside it with --set output={}-2, to replace it use --fresh",
@@ -122,12 +128,10 @@ class CoordinatorRun {
     if (retry.any()) {
       base::log(base::LogLevel::info, fmt::format("--retry: {} calls are judged again", again.retract_from(*journal_)));
     }
-    items_ = outstanding_items(plan, [this](base::Hash128 call) { return journal_->contains(call); });
-    for (const auto& item : items_) {
-      planned_.push_back({estimated_cost(plan, item), static_cast<std::uint32_t>(item.calls.size())});
-      outstanding_ += item.calls.size();
-    }
-    wanted_ = count_calls(plan);
+    planned_ = add_items(adaptive_ ? adaptive_->next()
+                                   : outstanding_items(plan, [this](base::Hash128 call) { return journal_->contains(call); }));
+    for (const auto& item : items_) outstanding_ += item.calls.size();
+    wanted_ = adaptive_ ? adaptive_->there() + outstanding_ : count_calls(plan);
     base::write_file_atomically(output_ / "job.yaml", plan.job.resolved_yaml);
     base::write_file_atomically(output_ / "manifest.json", manifest_text(plan, identity, layout));
     if (journal_->from_spools() > 0) {
@@ -155,8 +159,14 @@ class CoordinatorRun {
     settings.fault = [this](const std::string& group, const std::string& why) { record_fault(output_, group, why); };
     settings.drain_seconds = plan_.job.limits.drain_seconds;
     settings.stop_signals = [this] { return std::max(stop_signals(), stop_rule_.broken() ? 1 : 0); };
-    settings.judged = [this](const results::Judgement& judgement) { stop_rule_.see(judgement); };
+    settings.judged = [this](const results::Judgement& judgement) {
+      stop_rule_.see(judgement);
+      if (adaptive_) adaptive_->take(judgement);
+    };
     settings.progress = [&display](const cluster::Progress& progress) { display.update(progress); };
+    if (adaptive_) {
+      settings.more = [this] { return add_items(adaptive_->next()); };
+    }
     const auto make_item = [this](std::uint64_t index) { return maker_.make(items_[index], index); };
     const double start = now_seconds();
     const cluster::RunOutcome outcome = judge_all(planned_, make_item, *journal_, settings);
@@ -177,6 +187,9 @@ class CoordinatorRun {
     }
     fmt::print("{} of {} calls judged, {} failed; {}: {}\n", assessment.judged, assessment.wanted, assessment.failed,
                plan_.job.kind == job::Kind::label ? "labels" : "report", assessment.look_at.string());
+    if (plan_.job.judging.adaptive) {
+      fmt::print("adaptive voting spared {} of {} calls\n", assessment.spared, assessment.spared + assessment.wanted);
+    }
     if (stopped && !assessment.complete() && stop_rule_.broken()) {
       fmt::print("stopped: {}; look at the report, then raise that limit or put the judge, the prompt or max_new_tokens right\n",
                  stop_rule_.reason());
@@ -195,18 +208,28 @@ class CoordinatorRun {
   }
 
  private:
+  /// Takes items on; returns them as the queue wants them.
+  std::vector<cluster::PlannedItem> add_items(std::vector<OutstandingItem> items) {
+    std::vector<cluster::PlannedItem> planned;
+    for (OutstandingItem& item : items) {
+      planned.push_back({estimated_cost(plan_, item), static_cast<std::uint32_t>(item.calls.size())});
+      items_.push_back(std::move(item));
+    }
+    return planned;
+  }
+
   /// A call that is judged already must ask what the plan asks now.
   void refuse_changed_questions(const AskedHashes& asked) {
     if (asked.empty()) return;
     for (const auto& suite : plan_.suites) {
       for (const auto& sample : suite.samples) {
-        std::vector<std::uint16_t> last;
+        base::CallKey last;
         base::Hash128 now;
         for (const base::CallKey& key : call_keys(plan_, suite, sample)) {
           const auto asked_now = [&] {
-            if (last != key.presentation) {
-              now = maker_.prompt(suite, sample, key.presentation).asked;
-              last = key.presentation;
+            if (last.presentation != key.presentation || last.criterion != key.criterion) {
+              now = maker_.prompt(suite, sample, key).asked;
+              last = key;
             }
             return now;
           };
@@ -223,6 +246,7 @@ class CoordinatorRun {
   fs::path output_;
   ItemMaker maker_;
   StopRule stop_rule_;
+  std::optional<AdaptiveVotes> adaptive_;
   std::optional<results::Journal> journal_;
   std::vector<OutstandingItem> items_;
   std::vector<cluster::PlannedItem> planned_;

@@ -52,12 +52,30 @@ const char* name_of(verdict::OrderAgreement orders) {
   return "inconsistent";
 }
 
+Json to_json(const std::vector<std::optional<double>>& rewards) {
+  Json values = Json::array();
+  for (const auto& reward : rewards) values.push_back(or_null(reward));
+  return values;
+}
+
+/// Rewards by each criterion of a rubric on its own.
+Json by_criterion(const suite::PromptTemplate& prompt, const ReadCalls& calls, int candidates) {
+  Json out = Json::object();
+  for (const auto& [criterion, text] : prompt.criteria) {
+    std::vector<verdict::Vote> votes;
+    for (std::size_t i = 0; i < calls.rows.size(); ++i) {
+      if (calls.rows[i].judgement.key.criterion == criterion) votes.push_back(calls.votes[i]);
+    }
+    out[criterion] = to_json(verdict::reward_candidates(votes, candidates).rewards);
+  }
+  return out;
+}
+
 /// The row of labels.jsonl: the user's fields and ours behind them.
 Json label_row(Json row, const verdict::Rewards& rewards, std::uint64_t missing) {
-  Json values = Json::array(), ranks = Json::array();
-  for (const auto& reward : rewards.rewards) values.push_back(or_null(reward));
+  Json ranks = Json::array();
   for (const int rank : rewards.ranks) ranks.push_back(rank ? Json(rank) : Json(nullptr));
-  row["rewards"] = std::move(values);
+  row["rewards"] = to_json(rewards.rewards);
   row["ranks"] = std::move(ranks);
   row["best"] = or_null(rewards.best);
   row["votes"] = rewards.votes;
@@ -146,13 +164,9 @@ Assessment write_labels(const Plan& plan, const fs::path& run_folder, const fs::
   const suite::Suite& data = plan.suites.front();
   const results::JournalIndex index(run_folder);
   std::map<int, std::size_t> order;  // line -> sample: the files keep the order of the data
-  std::uint64_t judged = 0;
-  for (std::size_t i = 0; i < data.samples.size(); ++i) {
-    order[data.samples[i].line] = i;
-    for (const auto& key : call_keys(plan, data, data.samples[i])) judged += index.contains(base::digest(key));
-  }
+  for (std::size_t i = 0; i < data.samples.size(); ++i) order[data.samples[i].line] = i;
   const std::map<int, Json> rows = read_rows(data.file, order);
-  results::ResultsWriter writer(target / "results.h5", file_info(plan, index, judged == count_calls(plan)));
+  results::ResultsWriter writer(target / "results.h5", file_info(plan, index));
   Assessment assessment;
   assessment.look_at = target / "labels.jsonl";
   Yield yield;
@@ -186,7 +200,9 @@ Assessment write_labels(const Plan& plan, const fs::path& run_folder, const fs::
                                        rewards.rewards[c].value_or(kNone), static_cast<std::uint32_t>(rewards.ranks[c])});
     }
     const Json& input = rows.at(sample.line);
-    lines[i].first = to_line(label_row(input, rewards, calls.wanted - calls.rows.size()));
+    Json label = label_row(input, rewards, calls.wanted - calls.rows.size());
+    if (!data.prompt.criteria.empty()) label["criteria"] = by_criterion(data.prompt, calls, candidates);
+    lines[i].first = to_line(label);
     for (const auto& pair : made.pairs) {
       writer.add(results::PairRow{sample_row, static_cast<std::uint16_t>(pair.chosen), static_cast<std::uint16_t>(pair.rejected),
                                   pair.score_chosen, pair.score_rejected, pair.margin(), pair.agreement.value_or(kNone),

@@ -39,6 +39,9 @@ class Coordinator {
       const bool received = receive(now);
       perform(queue_.advance(now), now);
       journal_.tick();
+      if (settings_.more) {
+        for (const PlannedItem& item : settings_.more()) queue_.add(item);
+      }
       if (queue_.done()) return Ending::complete;
       if (stopping_ && (queue_.idle() || now >= drained_by_seconds_ || signals_ > 1)) return Ending::stopped;
       if (!parked_.empty() && all_joined() && queue_.live_groups() == 0) take_parked_groups(now);

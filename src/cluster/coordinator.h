@@ -49,6 +49,8 @@ struct CoordinatorSettings {
   std::function<int()> stop_signals;  ///< number of stop signals so far: 1 drains, 2 leaves at once
   std::function<void(const Progress&)> progress;
   std::function<void(const results::Judgement&)> judged;  ///< each new row, after it is in the journal
+  /// Further items of the plan, known only by what has been judged; asked after every round of messages. May be empty.
+  std::function<std::vector<PlannedItem>()> more;
 };
 
 enum class Ending {

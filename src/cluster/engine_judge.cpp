@@ -1,6 +1,7 @@
 #include "cluster/engine_judge.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 
@@ -44,8 +45,18 @@ EngineJudge::EngineJudge(engine::Engine& engine, const text::Tokenizer& tokenize
     : engine_(engine),
       build_(std::move(build)),
       settings_(settings),
-      watch_ids_(first_tokens(tokenizer, settings.watch_labels)),
-      slots_(slots) {}
+      slots_(slots) {
+  if (settings.watch_after.empty()) {
+    watch_ids_ = first_tokens(tokenizer, settings.watch_labels);
+    return;
+  }
+  for (std::size_t i = 0; i < settings.watch_labels.size(); ++i) {
+    const auto tokens = tokenizer.encode(settings.watch_labels[i], text::SpecialTokens::as_text);
+    if (tokens.size() != 1) continue;
+    watch_ids_.push_back(tokens.front());
+    watched_labels_.push_back(i);
+  }
+}
 
 void EngineJudge::submit(const WorkItem& item) {
   // Calls with equal prompts share the input, so that the engine can share the work.
@@ -73,6 +84,7 @@ void EngineJudge::submit(const WorkItem& item) {
     asked.sampling = settings_.sampling;
     asked.noise_stream = call.noise_stream;
     asked.watch_ids = watch_ids_;
+    asked.watch_after = settings_.watch_after;
     open_[asked.id] = std::move(row);
     calls.push_back(std::move(asked));
   }
@@ -98,13 +110,23 @@ results::Judgement EngineJudge::judgement_of(engine::Generation&& generation) {
   row.error = failure_of(generation);
   if (!row.error.empty()) return row;
   // The likelihood reading wants one position; its end is no truncation.
-  const bool cut = generation.finish == engine::FinishReason::length && watch_ids_.empty();
+  const bool likelihood = !watch_ids_.empty() && settings_.watch_after.empty();
+  const bool cut = generation.finish == engine::FinishReason::length && !likelihood;
   row.status = cut ? results::Status::truncated : results::Status::ok;
   row.text = std::move(generation.text);
   row.token_ids = std::move(generation.ids);
   row.sum_logprob = generation.sum_logprob;
-  row.watch_logprobs = std::move(generation.watch_logprobs);
+  row.watch_logprobs = settings_.watch_after.empty() ? std::move(generation.watch_logprobs) : by_label(generation.watch_logprobs);
   return row;
+}
+
+std::vector<float> EngineJudge::by_label(const std::vector<float>& watched) const {
+  const std::size_t positions = watch_ids_.empty() ? 0 : watched.size() / watch_ids_.size();
+  std::vector<float> out(positions * settings_.watch_labels.size(), std::numeric_limits<float>::quiet_NaN());
+  for (std::size_t i = 0; i < positions * watch_ids_.size(); ++i) {
+    out[i / watch_ids_.size() * settings_.watch_labels.size() + watched_labels_[i % watch_ids_.size()]] = watched[i];
+  }
+  return out;
 }
 
 void EngineJudge::cancel_all() {

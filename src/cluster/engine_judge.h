@@ -31,11 +31,14 @@ class EngineJudge final : public Judge {
 
  private:
   results::Judgement judgement_of(engine::Generation&& generation);
+  /// Watched log-probabilities with NaN for the labels that are not watched.
+  std::vector<float> by_label(const std::vector<float>& watched) const;
 
   engine::Engine& engine_;
   BuildInput build_;
   CallSettings settings_;
   std::vector<std::int32_t> watch_ids_;
+  std::vector<std::size_t> watched_labels_;  ///< watch_after: the label of each watch id
   std::uint32_t slots_;
   std::uint64_t next_id_ = 0;
   std::unordered_map<std::uint64_t, results::Judgement> open_;  ///< by engine call id: the row to be filled

@@ -37,6 +37,7 @@ void put(ByteWriter& out, const WorkItem& item) {
     put(out, prompt.text);
     out.put(static_cast<std::uint32_t>(prompt.images.size()));
     for (const std::string& image : prompt.images) out.put(image);
+    out.put(prompt.image_width_px).put(prompt.image_height_px);
     out.put(prompt.asked.low).put(prompt.asked.high);
   }
   out.put(static_cast<std::uint32_t>(item.calls.size()));
@@ -55,6 +56,8 @@ WorkItem get_item(ByteReader& in) {
     WorkPrompt prompt;
     prompt.text = get_prompt(in);
     for (auto images = in.get<std::uint32_t>(); images > 0; --images) prompt.images.push_back(in.text());
+    prompt.image_width_px = in.get<int>();
+    prompt.image_height_px = in.get<int>();
     prompt.asked.low = in.get<std::uint64_t>();
     prompt.asked.high = in.get<std::uint64_t>();
     item.prompts.push_back(std::move(prompt));

@@ -15,6 +15,8 @@ struct WorkPrompt {
   text::PromptText text;            ///< with one image placeholder a picture
   std::vector<std::string> images;  ///< absolute paths, in order of the placeholders
   base::Hash128 asked;              ///< content hash of what is asked
+  int image_width_px = 0;           ///< size to which the pictures are brought first; 0: as they are
+  int image_height_px = 0;
 };
 
 /// One outstanding call of a work item.
@@ -35,7 +37,10 @@ struct WorkItem {
 /// Settings that hold for all items of a run; known to every worker from the job.
 struct CallSettings {
   engine::Sampling sampling;
-  std::vector<std::string> watch_labels;  ///< likelihood reading: labels whose first token is watched
+  std::vector<std::string> watch_labels;  ///< labels whose log-probabilities are wanted
+  /// Empty: at the first position (likelihood reading; their first tokens, which must differ). Else at each position
+  /// after this text; a label that is not one token of the judge has NaN there.
+  std::string watch_after;
 };
 
 }  // namespace assize::cluster

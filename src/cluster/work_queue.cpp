@@ -32,6 +32,13 @@ WorkQueue::WorkQueue(std::vector<PlannedItem> items, const QueueSettings& settin
   }
 }
 
+void WorkQueue::add(const PlannedItem& item) {
+  order_.push_back(static_cast<std::uint32_t>(items_.size()));
+  items_.push_back(item);
+  calls_total_ += item.calls;
+  if (item.calls > 0) cost_total_ += item.cost;
+}
+
 void WorkQueue::group_joined(int group, std::uint32_t slots, double now_seconds) {
   groups_[group] = {std::max(1u, slots), 0, now_seconds, false};
 }

@@ -47,6 +47,9 @@ class WorkQueue {
  public:
   WorkQueue(std::vector<PlannedItem> items, const QueueSettings& settings);
 
+  /// A further item, with the next id; it is leased after those that are there.
+  void add(const PlannedItem& item);
+
   void group_joined(int group, std::uint32_t slots, double now_seconds);
   /// Any message of a group.
   void group_alive(int group, double now_seconds);

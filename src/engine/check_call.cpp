@@ -59,6 +59,7 @@ std::string check_call(const Call& call, const model::ModelConfig& config, const
   for (const std::string& stop : call.sampling.stop_strings) {
     if (stop.empty()) return "a stop string is empty";
   }
+  if (call.sampling.forcing.rounds > 0 && call.sampling.forcing.end.empty()) return "budget forcing needs the text that ends the thinking";
   return check_media(input, settings);
 }
 

@@ -154,10 +154,13 @@ class BatchingEngine : public Engine {
     const Sampling& sampling = sequence.call.sampling;
     std::string& text = sequence.generation.text;
     if (!sequence.characters) sequence.characters.emplace(tokenizer_);
-    sequence.append(result);
-    if (std::count(sampling.stop_ids.begin(), sampling.stop_ids.end(), result.id)) return FinishReason::stop;
+    const std::int32_t id = sequence.append(result);
+    if (std::count(sampling.stop_ids.begin(), sampling.stop_ids.end(), id)) return FinishReason::stop;
     const std::size_t old_size = text.size();
-    text += sequence.characters->push(result.id);
+    text += sequence.characters->push(id);
+    if (sequence.rounds < sampling.forcing.rounds && go_back(sequence, old_size)) return std::nullopt;
+    const std::string& after = sequence.call.watch_after;
+    if (!after.empty() && text.size() > old_size && text.ends_with(after)) sequence.watch_at.push_back(sequence.generated());
     const std::size_t end = end_at_stop(text, old_size, sampling.stop_strings);
     if (end != std::string::npos) {
       text.resize(end);
@@ -167,6 +170,21 @@ class BatchingEngine : public Engine {
     const bool full = sequence.prompt_tokens() + sequence.generated() >= model_.config().max_positions;
     if (full || sequence.generated() >= sampling.max_new_tokens) return FinishReason::length;
     return std::nullopt;
+  }
+
+  /// Budget forcing: whether the text, which grew from `old_size` bytes, has come to its end and the sequence has
+  /// gone back.
+  bool go_back(Sequence& sequence, std::size_t old_size) {
+    const BudgetForcing& forcing = sequence.call.sampling.forcing;
+    std::string& text = sequence.generation.text;
+    if (end_at_stop(text, old_size, {forcing.end}) == std::string::npos) return false;
+    auto back = take_back(sequence.generation.ids, tokenizer_, forcing);
+    if (!back) return false;
+    sequence.go_back(std::move(*back));
+    sequence.characters.emplace(tokenizer_);
+    text.clear();
+    for (const std::int32_t id : sequence.generation.ids) text += sequence.characters->push(id);
+    return true;
   }
 
   void finish(Sequence& sequence, FinishReason reason, std::vector<Generation>& finished) {

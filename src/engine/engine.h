@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/budget_forcing.h"
 #include "model/model.h"
 #include "model/model_input.h"
 #include "text/tokenizer.h"
@@ -20,6 +21,7 @@ struct Sampling {
   std::int32_t max_new_tokens = 512;
   std::vector<std::int32_t> stop_ids;     ///< all of them, the model's own too; not part of the text
   std::vector<std::string> stop_strings;  ///< kept in the text, which ends with it
+  BudgetForcing forcing;
 };
 
 /// One generation that is wanted. Calls with equal prompts share them: votes fork the KV cache of the prompt.
@@ -28,7 +30,9 @@ struct Call {
   std::shared_ptr<const model::ModelInput> input;
   Sampling sampling;
   std::uint64_t noise_stream = 0;
-  std::vector<std::int32_t> watch_ids;  ///< log-probabilities of these at the first generated position
+  std::vector<std::int32_t> watch_ids;  ///< log-probabilities of these are reported
+  /// Where: empty, at the first generated position; else at each position that follows this text.
+  std::string watch_after;
   std::int32_t top_logprobs = 0;        ///< K most likely ids at every step
 };
 
@@ -43,12 +47,12 @@ enum class FinishReason : std::uint8_t {
 /// What came of a Call.
 struct Generation {
   std::uint64_t id = 0;
-  std::vector<std::int32_t> ids;  ///< generated, with the stop token if there was one
+  std::vector<std::int32_t> ids;  ///< generated or forced, with the stop token if there was one
   std::string text;               ///< without stop token; UTF-8 (invalid bytes as U+FFFD)
   FinishReason finish = FinishReason::stop;
   std::string error;
-  double sum_logprob = 0;
-  std::vector<float> watch_logprobs;
+  double sum_logprob = 0;  ///< of the generated tokens; forced ones count nothing
+  std::vector<float> watch_logprobs;  ///< one for each watch id, position after position
   std::vector<std::vector<backend::TokenLogprob>> top_logprobs;
   std::int32_t prompt_tokens = 0;
   /// Prompt tokens computed for this call: 1 when all were shared (the last one is every call's own), more

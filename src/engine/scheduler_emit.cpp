@@ -99,9 +99,9 @@ void Scheduler::emit_sample(Sequence& sequence, StepWork& work) const {
   sample.top_k = call.sampling.top_k;
   sample.repetition_penalty = call.sampling.repetition_penalty;
   sample.noise_stream = call.noise_stream;
-  sample.position = static_cast<std::uint32_t>(sequence.generated());
+  sample.position = static_cast<std::uint32_t>(sequence.draws());
   sample.top_logprobs = call.top_logprobs;
-  if (sequence.generated() == 0) sample.watch_ids = call.watch_ids;
+  if (sequence.watches()) sample.watch_ids = call.watch_ids;
   sample.seen_ids = sequence.seen_ids;
   work.plan.samples.push_back(sample);
   work.sampled.push_back(&sequence);

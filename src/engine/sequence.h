@@ -35,17 +35,34 @@ struct Sequence {
   std::optional<text::Detokenizer> characters;  ///< of generation.text; made by the engine at the first token
   std::vector<std::int32_t> seen_ids;           ///< distinct ids so far, for the repetition penalty only
   std::vector<std::uint8_t> seen;               ///< [vocab] 1 for ids in seen_ids
+  std::vector<std::int32_t> watch_at;           ///< Call::watch_after: numbers of tokens after which ids are watched
+  // Budget forcing only:
+  std::vector<std::int32_t> forced;  ///< ids that come next, the first one last
+  std::int32_t rounds = 0;           ///< times it went back
+  std::int32_t taken_back = 0;       ///< tokens that it gave up in all: no noise is used twice
+  std::vector<float> logprobs;       ///< of generation.ids
 
   /// Makes room for all that it may generate, so that its steps allocate nothing. `vocab_size` is the
   /// model's.
   void reserve(std::int32_t vocab_size, std::int32_t max_tokens);
+  /// Makes seen and seen_ids of prompt and generation.
+  void note_seen();
   /// Forgets what has been generated.
   void restart();
-  /// Takes the token of one step.
-  void append(const backend::SampleResult& result);
+  /// Takes the token of one step, which gives way to a forced one where there is any. Returns the token.
+  std::int32_t append(const backend::SampleResult& result);
+  /// Gives up all but the first `back.kept` generated tokens and goes on with the forced ones. The text is left as it
+  /// is.
+  void go_back(TakeBack&& back);
 
   std::int32_t prompt_tokens() const { return static_cast<std::int32_t>(call.input->ids.size()); }
   std::int32_t generated() const { return static_cast<std::int32_t>(generation.ids.size()); }
+  /// Whether the watched ids are reported with the next token.
+  bool watches() const {
+    return call.watch_after.empty() ? draws() == 0 : !watch_at.empty() && watch_at.back() == generated();
+  }
+  /// Number of the next draw of a token, given up ones counted.
+  std::int32_t draws() const { return generated() + taken_back; }
   /// Tokens in the KV cache while generating.
   std::int32_t cached_tokens() const { return prompt_tokens() - 1 + generated(); }
 };

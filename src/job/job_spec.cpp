@@ -44,21 +44,11 @@ void inline_judge(Tree& job, const fs::path& job_file) {
 
 void read_image_size(MapReader& reader, JudgeSpec& judge, Problems& problems) {
   std::string text = "native";
+  judge.image_size_is_set = reader.has("image_size");
   reader.get("image_size", text);
-  if (text == "native") return;
-  const auto x = text.find('x');
-  int width = 0, height = 0;
-  const bool good = x != std::string::npos &&
-                    std::from_chars(text.data(), text.data() + x, width).ptr == text.data() + x &&
-                    std::from_chars(text.data() + x + 1, text.data() + text.size(), height).ptr == text.data() + text.size() &&
-                    width > 0 && height > 0 && width <= 16384 && height <= 16384;
-  if (!good) {
-    problems.add(reader.place("image_size"),
-                 fmt::format("'judge.image_size' is '{}', it must be 'native' or WIDTHxHEIGHT in pixels, such as 448x448", text));
-    return;
-  }
-  judge.image_width_px = width;
-  judge.image_height_px = height;
+  if (parse_image_size(text, judge.image_width_px, judge.image_height_px)) return;
+  problems.add(reader.place("image_size"),
+               fmt::format("'judge.image_size' is '{}', it must be 'native' or WIDTHxHEIGHT in pixels, such as 448x448", text));
 }
 
 void read_judge(const Tree* tree, const Place& parent, JudgePresence presence, JudgeSpec& judge, Problems& problems) {
@@ -149,7 +139,7 @@ void read_pairs(MapReader reader, const JobSpec& job, PairsSpec& pairs, Problems
   reader.get("margin", pairs.margin, 0, 1e9);
   reader.get("orders_agree", pairs.both_orders_must_agree, {{"required", true}, {"any", false}});
   reader.finish();
-  if (pairs.both_orders_must_agree && (job.data.protocol == "score" || job.judging.orders == Orders::as_given)) {
+  if (pairs.both_orders_must_agree && (job.data.protocol == "score" || job.judging.orders != Orders::both)) {
     problems.add(reader.place("orders_agree"),
                  "'pairs.orders_agree: required' needs candidates that are compared in both orders: data.protocol pair, label "
                  "or rank, and judging.orders both");
@@ -180,6 +170,41 @@ bool read_shard(const std::string& text, Limits& limits) {
   return no_count == std::errc{} && rest == end && limits.shard >= 0 && limits.shard < limits.shards;
 }
 
+void read_thinking(MapReader& reader, Judging& judging, Problems& problems) {
+  reader.get("thinking", judging.thinking,
+             {{"as_prompt", Thinking::as_prompt}, {"prefilled", Thinking::prefilled}, {"off", Thinking::off}});
+  reader.get("expectation", judging.expectation);
+  reader.get("budget_forcing", judging.budget_forcing, 0, 16);
+  reader.get("budget_word", judging.budget_word);
+  const bool likelihood = judging.reading == Reading::likelihood;
+  for (const char* key : {"thinking", "expectation", "budget_forcing", "budget_word"}) {
+    if (likelihood && reader.has(key)) {
+      problems.add(reader.place(key), fmt::format("'judging.{}' has no meaning with 'reading: likelihood': nothing is written", key));
+    }
+  }
+  if (judging.budget_forcing > 0 && judging.thinking == Thinking::off) {
+    problems.add(reader.place("budget_forcing"), "'judging.budget_forcing' prolongs the thinking, which 'thinking: off' leaves out; drop one of them");
+  }
+  if (judging.expectation && judging.thinking == Thinking::off) {
+    problems.add(reader.place("expectation"), "'judging.expectation' looks at what follows <answer> in the judge's text, which 'thinking: off' puts into the prompt; drop one of them");
+  }
+  if (judging.budget_word.empty() || judging.budget_word.find("</think>") != std::string::npos) {
+    problems.add(reader.place("budget_word"), "'judging.budget_word' must be text that does not end the thinking, such as Wait");
+  }
+}
+
+/// Keys that have no meaning for unlabelled data.
+void refuse_for_data(MapReader& job, MapReader& judging, Problems& problems) {
+  if (job.has("profile")) {
+    problems.add(job.place("profile"), "'profile' chooses a published protocol, which kind label has none of; set data.prompt and judging.parser");
+  }
+  for (const char* key : {"on_unreadable", "combine", "vote_ties", "adaptive"}) {
+    if (!judging.has(key)) continue;
+    problems.add(judging.place(key), fmt::format("'judging.{}' has no meaning with kind label: rewards are means over the votes that can be "
+                                                 "read, null where there is none", key));
+  }
+}
+
 void read_limits(MapReader reader, Limits& limits, Problems& problems) {
   std::string samples = "all";
   reader.get("samples", samples);
@@ -205,6 +230,26 @@ void read_limits(MapReader reader, Limits& limits, Problems& problems) {
 
 }  // namespace
 
+bool parse_image_size(const std::string& text, int& width_px, int& height_px) {
+  width_px = height_px = 0;
+  if (text == "native") return true;
+  const auto x = text.find('x');
+  int width = 0, height = 0;
+  const bool good = x != std::string::npos &&
+                    std::from_chars(text.data(), text.data() + x, width).ptr == text.data() + x &&
+                    std::from_chars(text.data() + x + 1, text.data() + text.size(), height).ptr == text.data() + text.size() &&
+                    width > 0 && height > 0 && width <= 16384 && height <= 16384;
+  if (!good) return false;
+  width_px = width;
+  height_px = height;
+  return true;
+}
+
+const char* name(Profile profile) {
+  static constexpr const char* kNames[] = {"strict", "paper", "repo"};
+  return kNames[static_cast<int>(profile)];
+}
+
 JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings, JudgePresence presence) {
   Tree tree = read_yaml(file);
   if (tree.kind != Tree::Kind::map) throw base::Error(file.string() + ":1:1: a job is a map of keys; see assize run --help");
@@ -220,6 +265,8 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
   Problems problems;
   JobSpec job;
   MapReader reader(&tree, tree.place, "", problems);
+  reader.get("profile", job.profile,
+             {{"strict", Profile::strict}, {"paper", Profile::paper}, {"repo", Profile::repo}});
   reader.get("kind", job.kind, {{"evaluate", Kind::evaluate}, {"label", Kind::label}});
   reader.require("kind");
   read_judge(reader.take("judge"), tree.place, presence, job.judge, problems);
@@ -232,12 +279,21 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
 
   MapReader judging(reader.take("judging"), tree.place, "judging", problems);
   judging.get("votes", job.judging.votes, 1, 1000);
-  judging.get("orders", job.judging.orders, {{"both", Orders::both}, {"as_given", Orders::as_given}});
+  judging.get("orders", job.judging.orders, {{"both", Orders::both}, {"as_given", Orders::as_given}, {"random", Orders::random}});
+  judging.get("adaptive", job.judging.adaptive);
   judging.get("seed", job.judging.seed);
   judging.get("reading", job.judging.reading, {{"generate", Reading::generate}, {"likelihood", Reading::likelihood}});
   judging.get("on_unreadable", job.judging.on_unreadable,
               {{"exclude", OnUnreadable::exclude}, {"wrong", OnUnreadable::wrong}, {"tie", OnUnreadable::tie}});
-  judging.get("parser", job.judging.parser, {{"strict", Parser::strict}, {"repo", Parser::repo}});
+  job.judging.parser = job.profile == Profile::repo ? Parser::repo : job.profile == Profile::paper ? Parser::paper : Parser::strict;
+  judging.get("parser", job.judging.parser, {{"strict", Parser::strict}, {"paper", Parser::paper}, {"repo", Parser::repo}});
+  judging.get("combine", job.judging.combine, {{"majority", Combine::majority}, {"sign", Combine::sign}, {"mean", Combine::mean}});
+  judging.get("vote_ties", job.judging.vote_ties, {{"tie", VoteTies::tie}, {"first_seen", VoteTies::first_seen}});
+  if (job.judging.adaptive && job.judging.combine == Combine::mean) {
+    problems.add(judging.place("adaptive"), "'judging.adaptive' needs votes on a choice: 'combine: mean' takes every vote");
+  }
+  read_thinking(judging, job.judging, problems);
+  if (label) refuse_for_data(reader, judging, problems);
   judging.finish();
   if (job.judging.reading == Reading::likelihood && job.judging.votes > 1) {
     problems.add(judging.place("votes"), "'judging.votes' must be 1 with 'reading: likelihood': every vote would be the same");

@@ -29,6 +29,7 @@ struct JudgeSpec {
   ImageProcessor image_processor = ImageProcessor::as_configured;
   int image_width_px = 0;       ///< fixed size before the processor (0: native)
   int image_height_px = 0;
+  bool image_size_is_set = false;  ///< by the job: the suites' profiles have no say
 };
 
 /// `kind: label`: unlabelled data and how they are judged.
@@ -47,8 +48,8 @@ struct PairsSpec {
   bool both_orders_must_agree = false;
 };
 
-/// Orders in which candidates are shown.
-enum class Orders { as_given, both };
+/// Orders in which candidates are shown: as in the data, in both, or one that is drawn for every vote.
+enum class Orders { as_given, both, random };
 
 /// How a verdict is had from the judge.
 enum class Reading {
@@ -56,19 +57,48 @@ enum class Reading {
   likelihood,  ///< probabilities of the labels after a prefilled answer
 };
 
-/// What happens with an unreadable verdict.
-enum class OnUnreadable { exclude, wrong, tie };
+/// What happens with an unreadable verdict; by_profile: what the suite's profile says, else exclude.
+enum class OnUnreadable { by_profile, exclude, wrong, tie };
 
-/// Which rules read a verdict (spec: strict is ours, repo follows the published scripts).
-enum class Parser { strict, repo };
+/// Which rules read a verdict: strict is ours, paper takes the first answers after the thinking in any range, repo
+/// follows the published Flex-Judge scripts.
+enum class Parser { strict, paper, repo };
+
+/// Whose protocol is followed as a whole: prompts, picture sizes, parser and failure values.
+enum class Profile {
+  strict,  ///< ours
+  paper,   ///< what the Flex-Judge paper states
+  repo,    ///< what its published scripts do
+};
+
+/// How the choices of several votes become one; by_profile: what the suite's profile says, else majority.
+enum class Combine { by_profile, majority, sign, mean };
+
+/// What decides between choices with equally many votes; by_profile: what the suite's profile says, else tie.
+enum class VoteTies { by_profile, tie, first_seen };
+
+/// How the judge's turn begins.
+enum class Thinking {
+  by_profile,  ///< paper: prefilled; else as the prompt file says
+  as_prompt,   ///< as the prompt file says
+  prefilled,   ///< after "<think>"
+  off,         ///< after "<answer>": the judge answers at once
+};
 
 struct Judging {
   int votes = 1;
   Orders orders = Orders::both;
+  bool adaptive = false;           ///< no more votes than decide
   std::uint64_t seed = 0;
   Reading reading = Reading::generate;
-  OnUnreadable on_unreadable = OnUnreadable::exclude;
-  Parser parser = Parser::strict;
+  OnUnreadable on_unreadable = OnUnreadable::by_profile;
+  Parser parser = Parser::strict;  ///< the profile's, or as the job says
+  Combine combine = Combine::by_profile;
+  VoteTies vote_ties = VoteTies::by_profile;
+  Thinking thinking = Thinking::by_profile;
+  bool expectation = false;        ///< also the expectation of scores, from the probabilities of the whole numbers
+  int budget_forcing = 0;          ///< times that the judge is made to think on when it would answer
+  std::string budget_word = "Wait";  ///< what it is made to write instead of </think>
 };
 
 struct SamplingSpec {
@@ -117,6 +147,7 @@ struct Limits {
 /// A whole job, resolved and checked.
 struct JobSpec {
   Kind kind = Kind::evaluate;
+  Profile profile = Profile::strict;
   JudgeSpec judge;
   std::vector<std::filesystem::path> suites;  ///< evaluate: suite.yaml files
   DataSpec data;                              ///< label
@@ -134,6 +165,12 @@ struct JobSpec {
 
 /// Whether the judge that a job names has to be there.
 enum class JudgePresence { required, optional };
+
+/// Reads "native" (0 x 0) or "WIDTHxHEIGHT" in pixels, up to 16384; false where `text` is neither.
+bool parse_image_size(const std::string& text, int& width_px, int& height_px);
+
+/// "strict", "paper", "repo".
+const char* name(Profile profile);
 
 /// Reads a job file, works in `settings` ("a.b=value") and the judge file it names, and checks everything that
 /// can be checked without opening data. Throws one Error with all problems, each with its place.

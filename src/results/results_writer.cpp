@@ -258,7 +258,8 @@ void ResultsWriter::add(const JudgementRow& row) {
   table.put(row.sample).put(j.key.judge_id).put(j.key.criterion).put(base::presentation_text(j.key.presentation));
   table.put(j.key.vote).put(j.asked.low).put(j.asked.high).put(static_cast<std::uint8_t>(j.status)).put(j.error);
   table.put(j.text).put(j.token_ids).put(j.sum_logprob).put(j.watch_logprobs).put(j.prompt_tokens);
-  table.put(static_cast<std::uint8_t>(v.status)).put(v.reason).put(v.choice).put(v.value).put(v.scores).end_row();
+  table.put(static_cast<std::uint8_t>(v.status)).put(v.reason).put(v.choice).put(v.value).put(v.scores);
+  table.put(row.expected_scores).end_row();
   state_->tables.at("timing").put(j.prefilled_tokens).put(j.group).put(j.seconds).end_row();
 }
 

@@ -55,6 +55,7 @@ struct JudgementRow {
   std::int64_t sample = 0;  ///< row of /samples
   Judgement judgement;
   verdict::Verdict verdict;
+  std::vector<double> expected_scores;  ///< candidate order; empty where unknown
 };
 
 /// Row of /metrics.

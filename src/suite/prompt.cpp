@@ -39,7 +39,7 @@ std::optional<MediaKind> media_kind(std::string_view name) {
 
 /// A placeholder: what it shows.
 struct Placeholder {
-  enum class Kind { question, field, media, candidate_text, candidates, number, letter, unknown } kind = Kind::unknown;
+  enum class Kind { question, field, media, candidate_text, candidates, number, letter, criterion, criterion_text, unknown } kind = Kind::unknown;
   int candidate = 0;  ///< 1-based; 0: of the question; -1: the one that `each` is at
   std::optional<MediaKind> media;
   std::string_view field;
@@ -52,6 +52,8 @@ Placeholder parse_placeholder(std::string_view name) {
   using Kind = Placeholder::Kind;
   if (name == "question") return {Kind::question, 0, {}, {}};
   if (name == "candidates") return {Kind::candidates, 0, {}, {}};
+  if (name == "criterion") return {Kind::criterion, 0, {}, {}};
+  if (name == "criterion_text") return {Kind::criterion_text, 0, {}, {}};
   if (name == "number") return {Kind::number, 0, {}, {}};
   if (name == "letter") return {Kind::letter, 0, {}, {}};
   if (const auto kind = media_kind(name)) return {Kind::media, 0, kind, {}};
@@ -154,6 +156,23 @@ void check_placeholders(PromptTemplate& prompt, const std::string& wording, cons
   }
 }
 
+/// The rubric; each criterion is a call of its own, so the prompt must show which one is meant.
+void read_criteria(job::MapReader& reader, PromptTemplate& prompt, job::Problems& problems) {
+  const job::Tree* tree = reader.take("criteria");
+  if (!tree) return;
+  if (tree->kind != job::Tree::Kind::map || tree->entries.empty()) {
+    problems.add(tree->place, "'criteria' must be a map of name to text");
+    return;
+  }
+  for (const auto& [name, place, text] : tree->entries) {
+    if (text.kind != job::Tree::Kind::scalar || name.empty()) problems.add(place, fmt::format("criterion '{}' must have a text", name));
+    prompt.criteria.emplace_back(name, text.scalar);
+  }
+  bool shown = false;
+  walk(prompt.user, [](std::string_view) {}, [&](std::string_view name) { shown = shown || name == "criterion" || name == "criterion_text"; });
+  if (!shown) problems.add(tree->place, "the prompt has criteria, but 'user' never shows {criterion} or {criterion_text}");
+}
+
 void read_verdict_form(job::MapReader reader, PromptTemplate& prompt, job::Problems& problems) {
   using verdict::Form;
   reader.get("form", prompt.profile.form,
@@ -191,8 +210,9 @@ void read_verdict_form(job::MapReader reader, PromptTemplate& prompt, job::Probl
 /// Puts a rendered prompt together from the texts of a template.
 class Renderer {
  public:
-  Renderer(const PromptTemplate& prompt, const Sample& sample, std::span<const std::uint16_t> presentation, RenderedPrompt& out)
-      : prompt_(prompt), sample_(sample), presentation_(presentation), out_(out) {}
+  Renderer(const PromptTemplate& prompt, const Sample& sample, std::span<const std::uint16_t> presentation,
+           std::string_view criterion, RenderedPrompt& out)
+      : prompt_(prompt), sample_(sample), presentation_(presentation), criterion_(criterion), out_(out) {}
 
   /// `at`: the candidate (1-based, as shown) that `each` is at.
   void add_wording(std::string_view wording, int at) {
@@ -233,6 +253,12 @@ class Renderer {
           add_wording(prompt_.each, each);
         }
         break;
+      case Kind::criterion: add(PromptPart::Kind::trusted, criterion_); break;
+      case Kind::criterion_text:
+        for (const auto& [criterion, text] : prompt_.criteria) {
+          if (criterion == criterion_) add(PromptPart::Kind::trusted, text);
+        }
+        break;
       case Kind::unknown: break;
     }
   }
@@ -261,6 +287,7 @@ class Renderer {
   const PromptTemplate& prompt_;
   const Sample& sample_;
   std::span<const std::uint16_t> presentation_;
+  std::string_view criterion_;
   RenderedPrompt& out_;
 };
 
@@ -276,6 +303,13 @@ std::string_view media_name(MediaKind kind) {
   return {};
 }
 
+std::vector<std::string> criterion_names(const PromptTemplate& prompt) {
+  std::vector<std::string> names;
+  for (const auto& [name, text] : prompt.criteria) names.push_back(name);
+  if (names.empty()) names.emplace_back();
+  return names;
+}
+
 PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol protocol) {
   const job::Tree tree = job::read_yaml(file);
   job::Problems problems;
@@ -289,6 +323,7 @@ PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol 
   reader.get("system", prompt.system);
   reader.get("user", prompt.user);
   reader.require("user");
+  read_criteria(reader, prompt, problems);
   reader.get("each", prompt.each);
   if (!prompt.each.empty() && prompt.each.back() == '\n') prompt.each.pop_back();
   reader.get("assistant", prompt.prefill);
@@ -317,12 +352,12 @@ PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol 
 }
 
 RenderedPrompt render(const PromptTemplate& prompt, Wording wording, const Sample& sample,
-                      std::span<const std::uint16_t> presentation) {
+                      std::span<const std::uint16_t> presentation, std::string_view criterion) {
   const bool generate = wording == Wording::generate;
   RenderedPrompt out;
   out.system = generate ? prompt.system : prompt.likelihood_system;
   out.assistant_prefill = generate ? prompt.prefill : prompt.likelihood_prefill;
-  Renderer(prompt, sample, presentation, out).add_wording(generate ? prompt.user : prompt.likelihood_user, 0);
+  Renderer(prompt, sample, presentation, criterion, out).add_wording(generate ? prompt.user : prompt.likelihood_user, 0);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "suite/sample.h"
@@ -41,7 +42,8 @@ std::string_view media_name(MediaKind kind);
 /// {question}, {field:NAME} (a further text of the sample), {image}, {video}, {audio}, {molecule} (all such media of the
 /// question; {image_1} … are single ones), {candidate_N} (text of the N-th shown candidate), {candidate_N_image} …, and
 /// {candidates}: the text `each` once for every candidate shown, a blank line between them, in which {number} counts from
-/// 1, {letter} from A and {candidate}, {candidate_image} … are that candidate's. "{{" and "}}" are braces.
+/// 1, {letter} from A and {candidate}, {candidate_image} … are that candidate's. {criterion} and
+/// {criterion_text} are name and text of the criterion that is judged. "{{" and "}}" are braces.
 struct PromptTemplate {
   std::string id;
   std::string system;
@@ -54,6 +56,8 @@ struct PromptTemplate {
   std::string likelihood_user;
   std::string likelihood_prefill;
   std::vector<std::string> labels;
+  /// Rubric, from `criteria:` name and text of each; a sample is judged by each on its own. Empty: one without a name.
+  std::vector<std::pair<std::string, std::string>> criteria;
   std::set<MediaKind> media;         ///< kinds that the prompt shows
   std::filesystem::path file;
 };
@@ -65,9 +69,12 @@ PromptTemplate load_prompt(const std::filesystem::path& file, verdict::Protocol 
 /// Which wording is rendered.
 enum class Wording { generate, likelihood };
 
+/// The names of the criteria by which a prompt has samples judged: those of its rubric, or one empty name.
+std::vector<std::string> criterion_names(const PromptTemplate& prompt);
+
 /// Renders `sample` with its candidates in the order of `presentation`. Throws Error naming sample and
 /// placeholder when the sample lacks what the prompt shows, or when the prompt shows media other than pictures.
 RenderedPrompt render(const PromptTemplate& prompt, Wording wording, const Sample& sample,
-                      std::span<const std::uint16_t> presentation);
+                      std::span<const std::uint16_t> presentation, std::string_view criterion = {});
 
 }  // namespace assize::suite

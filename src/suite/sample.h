@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -36,6 +37,7 @@ struct Sample {
   std::string group;                  ///< sub-data set; may be empty
   std::string cluster;                ///< samples of one cluster are resampled together; default: the id
   int line = 0;                       ///< in samples.jsonl, 1-based
+  std::uint32_t row = 0;              ///< place among the samples of the file, 0-based
 };
 
 }  // namespace assize::suite

@@ -26,7 +26,7 @@ namespace {
 
 constexpr int kMaxProblems = 20;
 /// Fields that `kind: label` adds to a row of the data.
-constexpr const char* kLabelFields[] = {"rewards", "ranks",     "best",   "votes", "unreadable",   "missing",        "prompt",        "chosen",
+constexpr const char* kLabelFields[] = {"rewards", "criteria", "ranks",     "best",   "votes", "unreadable",   "missing",        "prompt",        "chosen",
                                         "rejected", "score_chosen", "score_rejected", "margin", "agreement", "orders", "chosen_index",
                                         "rejected_index", "chosen_images", "rejected_images"};
 constexpr std::size_t kMostCandidates = 1000;  // of one prompt of unlabelled data
@@ -256,6 +256,7 @@ void read_samples(const fs::path& file, std::string_view contents, const fs::pat
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     Sample sample;
     sample.line = line;
+    sample.row = static_cast<std::uint32_t>(suite.samples.size());
     const Json json = Json::parse(text, nullptr, false);
     if (!json.is_object()) {
       found.add(line, "", "broken line: it is not a JSON object");
@@ -318,7 +319,7 @@ std::string canonical_label(const std::string& label, Protocol protocol, int can
   return {};
 }
 
-Suite load_suite(const fs::path& file, int limit, std::uint64_t seed) {
+Suite load_suite(const fs::path& file, int limit, std::uint64_t seed, job::Profile profile) {
   const job::Tree tree = job::read_yaml(file);
   job::Problems problems;
   job::MapReader reader(&tree, job::Place{file.string(), 1, 1}, "", problems);
@@ -351,10 +352,12 @@ Suite load_suite(const fs::path& file, int limit, std::uint64_t seed) {
   reader.get("annotators", suite.annotators, 0, 1 << 20);
   reader.get("prompt", prompt_name);
   reader.require("prompt");
+  suite.profile = profile;
+  suite.rules = read_profiles(reader.take("profiles"), reader.place("profiles"), file, profile, problems);
   reader.finish();
   problems.raise();
 
-  const fs::path prompt_file = job::resolve(prompt_name, file);
+  const fs::path prompt_file = suite.rules.prompt.empty() ? job::resolve(prompt_name, file) : suite.rules.prompt;
   suite.prompt = load_prompt(prompt_file, suite.protocol);
   const fs::path samples_file = job::resolve(samples_name, file);
   std::error_code code;

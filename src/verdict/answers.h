@@ -49,6 +49,9 @@ Verdict verdict_of_scores(const std::vector<double>& shown, Protocol protocol,
 Verdict verdict_of_choice(std::string_view shown, Protocol protocol,
                           std::span<const std::uint16_t> presentation);
 
+/// Whether a judge answers with one number per candidate shown, rather than with a word.
+bool answers_are_numbers(Protocol protocol, const ParserProfile& profile);
+
 /// Reads with the regular expressions of the Flex-Judge scripts (RepoRule).
 Verdict read_repo(std::string_view text, Protocol protocol, int candidates,
                   std::span<const std::uint16_t> presentation, RepoRule rule);

@@ -40,6 +40,7 @@ std::vector<Verdict> counted(const std::vector<Vote>& votes, Protocol protocol, 
     if (rule.unreadable == UnreadablePolicy::exclude) continue;
     Verdict stand_in;
     stand_in.status = VerdictStatus::ok;
+    stand_in.reason = vote.verdict.reason.empty() ? std::string(name(vote.verdict.status)) : vote.verdict.reason;
     if (rule.unreadable == UnreadablePolicy::wrong) stand_in.choice = "wrong";
     if (rule.unreadable == UnreadablePolicy::tie)
       stand_in.choice = protocol == Protocol::label ? "A=B=Bad" : "tie";
@@ -153,7 +154,9 @@ std::string by_mean_scores(const std::vector<double>& scores, Protocol protocol)
 std::string choose(const std::vector<Verdict>& verdicts, const std::vector<double>& scores, Protocol protocol,
                    const CombineRule& rule) {
   if (protocol == Protocol::score) return {};
-  if (rule.votes == VoteRule::mean) return by_mean_scores(scores, protocol);
+  // Where no vote could be read there are only stand-ins, which have no numbers.
+  const bool stand_ins = std::none_of(verdicts.begin(), verdicts.end(), [](const Verdict& v) { return v.reason.empty(); });
+  if (rule.votes == VoteRule::mean && !stand_ins) return by_mean_scores(scores, protocol);
   if (rule.votes == VoteRule::sign) return pair_by_sign(sum_of_signs(verdicts));
   return by_majority(verdicts, protocol, rule.ties);
 }

@@ -73,13 +73,6 @@ Verdict read_word(std::string_view answer, Protocol protocol, int candidates,
   return verdict_of_choice(*word, protocol, presentation);
 }
 
-bool wants_numbers(Protocol protocol, const ParserProfile& profile) {
-  if (protocol == Protocol::score) return true;
-  if (protocol == Protocol::label) return false;
-  if (profile.form == Form::custom) return profile.custom.scale.has_value();
-  return profile.form == Form::scores;
-}
-
 // Keeps the answers that count. Returns the reason when their number is wrong.
 std::string take_answers(std::vector<std::string_view>& answers, std::size_t wanted, Take take) {
   if (answers.size() < wanted || (take == Take::all && answers.size() > wanted)) {
@@ -95,6 +88,13 @@ std::string take_answers(std::vector<std::string_view>& answers, std::size_t wan
 }
 
 }  // namespace
+
+bool answers_are_numbers(Protocol protocol, const ParserProfile& profile) {
+  if (protocol == Protocol::score) return true;
+  if (protocol == Protocol::label) return false;
+  if (profile.form == Form::custom) return profile.custom.scale.has_value();
+  return profile.form == Form::scores;
+}
 
 Verdict read_verdict(std::string_view text, Protocol protocol, int candidates,
                      std::span<const std::uint16_t> presentation, const ParserProfile& profile) {
@@ -119,7 +119,7 @@ Verdict read_verdict(std::string_view text, Protocol protocol, int candidates,
     if (profile.dialect == Dialect::strict && !tags.problem.empty()) return unreadable(tags.problem);
     answers = std::move(tags.contents);
   }
-  const bool numbers = wants_numbers(protocol, profile);
+  const bool numbers = answers_are_numbers(protocol, profile);
   const std::size_t wanted = numbers ? presentation.size() : 1;
   const std::string problem = take_answers(answers, wanted, take);
   if (!problem.empty()) return unreadable(problem);

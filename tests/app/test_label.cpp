@@ -145,6 +145,26 @@ TEST_CASE("label: changed data are refused with the row, and several groups chan
   CHECK_THAT(changed.text, Contains("sample 'z'") && Contains("was judged with another text"));
 }
 
+TEST_CASE("label: a rubric has every criterion judged on its own") {
+  const FakeLabels fake("score",
+                        "default: {text: \"<answer>2</answer>\"}\n"
+                        "rows:\n"
+                        "  - {sample: a, presentation: \"0\", text: \"<answer>{criterion}</answer>\"}\n");
+  fake.folder.write("score.yaml", "id: one\nuser: \"{question}|{candidate_1}|{criterion}: {criterion_text}\"\n"
+                                  "criteria: {\"4\": is it true, \"7\": is it clear}\n");
+  const Outcome outcome = fake.run();
+  CHECK(outcome.code == 0);
+  CHECK_THAT(outcome.text, Contains("12 of 12 calls judged"));
+  const auto labels = fake.rows("labels.jsonl");
+  REQUIRE(labels.size() == 3);
+  CHECK(labels[2]["rewards"] == json::parse("[5.5, 2.0]"));
+  CHECK(labels[2]["criteria"] == json::parse(R"({"4": [4.0, 2.0], "7": [7.0, 2.0]})"));
+  CHECK_THAT(program("prompt " + fake.job + " --sample a").text,
+             Contains("--- criterion 4, candidates 0") && Contains("q3|fourth|4: is it true") && Contains("q3|fifth|7: is it clear"));
+  fake.folder.write("score.yaml", "id: one\nuser: \"{question}|{candidate_1}\"\ncriteria: {clarity: is it clear}\n");
+  CHECK_THAT(fake.run("--fresh").text, Contains("'user' never shows {criterion} or {criterion_text}"));
+}
+
 TEST_CASE("label: what is wrong with job or data is said with its place") {
   const FakeLabels fake("score", kScores);
   CHECK_THAT(fake.run("--set pairs.orders_agree=required").text, Contains("needs candidates that are compared in both orders"));

@@ -19,6 +19,7 @@ inline cluster::WorkItem item_number(std::uint64_t id, std::uint32_t votes = 2) 
     prompt.text.append("<|im_start|>user\n", text::Trust::trusted);
     prompt.text.append("question " + std::to_string(id) + " order " + std::to_string(first), text::Trust::untrusted);
     if (id % 3 == 0) prompt.images = {"/pictures/" + std::to_string(id) + ".png"};
+    if (id % 2 == 1) prompt.image_width_px = 448, prompt.image_height_px = 336;
     prompt.asked = base::hash128(prompt.text.plain());
     item.prompts.push_back(prompt);
     for (std::uint32_t vote = 0; vote < votes; ++vote) {

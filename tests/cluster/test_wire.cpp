@@ -32,6 +32,8 @@ TEST_CASE("every message survives the wire") {
   CHECK(lease.item.prompts[1].text == item.prompts[1].text);
   CHECK(lease.item.prompts[1].images == item.prompts[1].images);
   CHECK(lease.item.prompts[1].asked == item.prompts[1].asked);
+  CHECK(lease.item.prompts[1].image_width_px == item.prompts[1].image_width_px);
+  CHECK(lease.item.prompts[1].image_height_px == item.prompts[1].image_height_px);
   REQUIRE(lease.item.calls.size() == item.calls.size());
   CHECK(lease.item.calls[3].key == item.calls[3].key);
   CHECK(lease.item.calls[3].prompt == item.calls[3].prompt);

@@ -233,6 +233,7 @@ struct Expected {
   bool ok = true;
   double sum_logprob = 0;
   std::vector<float> watch_logprobs;
+  int rounds = 0;  ///< of budget forcing
 };
 
 inline Expected expected_generation(const Call& call, std::int32_t max_positions,
@@ -255,35 +256,82 @@ inline Expected expected_generation(const Call& call, std::int32_t max_positions
   Expected out;
   std::vector<std::int32_t> seen(input.ids);
   std::string bytes;
-  for (std::int32_t k = 0;; ++k) {
+  std::vector<std::uint64_t> summaries{summary}, chains{chain};  // before token k
+  std::vector<double> logprobs;
+  std::vector<std::size_t> token_of_byte;
+  std::vector<std::int32_t> watch_at;  // tokens that were there when the text to watch for ended
+  std::string forced;
+  int draws = 0;
+  for (std::int32_t k = 0;; ++k, ++draws) {
     std::sort(seen.begin(), seen.end());
     seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
     backend::SampleRow row;
     row.temperature = call.sampling.temperature;
     row.repetition_penalty = call.sampling.repetition_penalty;
     row.noise_stream = call.noise_stream;
-    row.position = k;
+    row.position = draws;
     row.seen_ids = seen;
-    if (k == 0) row.watch_ids = call.watch_ids;
+    const bool watched = call.watch_after.empty() ? draws == 0 : !watch_at.empty() && watch_at.back() == k;
+    if (watched) row.watch_ids = call.watch_ids;
     backend::SampleResult result;
     choose(summary, row, result);
     if (!result.ok) {
       out.ok = false;
       return out;
     }
-    if (k == 0) out.watch_logprobs = result.watch_logprobs;
+    out.watch_logprobs.insert(out.watch_logprobs.end(), result.watch_logprobs.begin(), result.watch_logprobs.end());
+    if (!forced.empty()) {
+      result.id = static_cast<unsigned char>(forced[0]);
+      result.logprob = 0;
+      forced.erase(0, 1);
+    }
     out.ids.push_back(result.id);
+    logprobs.push_back(result.logprob);
     out.sum_logprob += result.logprob;
     seen.push_back(result.id);
     const auto& stop_ids = call.sampling.stop_ids;
     if (std::count(stop_ids.begin(), stop_ids.end(), result.id)) return out;
-    if (result.id < 256) bytes += static_cast<char>(result.id);
+    if (result.id < 256) {
+      bytes += static_cast<char>(result.id);
+      token_of_byte.push_back(out.ids.size() - 1);
+    }
+    // Budget forcing: what came since the end of the thinking began is as if it had never been.
+    const BudgetForcing& forcing = call.sampling.forcing;
+    if (const auto begin = bytes.find(forcing.end); out.rounds < forcing.rounds && begin != std::string::npos) {
+      ++out.rounds;
+      const std::size_t at = token_of_byte[begin];
+      forced = forcing.instead;
+      bytes.resize(begin);
+      token_of_byte.resize(begin);
+      out.ids.resize(at);
+      logprobs.resize(at);
+      out.sum_logprob = 0;
+      for (const double logprob : logprobs) out.sum_logprob += logprob;
+      summary = summaries[at];
+      chain = chains[at];
+      summaries.resize(at + 1);
+      chains.resize(at + 1);
+      // What was watched at a token that is gone is gone; the token that comes in its place is watched again.
+      while (!watch_at.empty() && watch_at.back() > static_cast<std::int32_t>(at)) watch_at.pop_back();
+      if (!call.watch_after.empty()) {
+        const auto still = std::count_if(watch_at.begin(), watch_at.end(), [&](std::int32_t t) { return t < static_cast<std::int32_t>(at); });
+        out.watch_logprobs.resize(static_cast<std::size_t>(still) * call.watch_ids.size());
+      }
+      seen = input.ids;
+      seen.insert(seen.end(), out.ids.begin(), out.ids.end());
+      k = static_cast<std::int32_t>(at) - 1;
+      continue;
+    }
+    const bool grown = result.id < 256 && !call.watch_after.empty();
+    if (grown && bytes.ends_with(call.watch_after)) watch_at.push_back(k + 1);
     for (const std::string& stop : byte_stops) {
       if (bytes.find(stop) != std::string::npos) return out;
     }
     if (k + 1 == call.sampling.max_new_tokens || n + k + 1 >= max_positions) return out;
     const std::int32_t p = input.next_position + k;
     summary = mix(summary, next_cell(chain, n + k, token_input(result.id, p, p, p)).state);
+    summaries.push_back(summary);
+    chains.push_back(chain);
   }
 }
 

@@ -97,7 +97,10 @@ class RandomCalls {
           call.sampling.max_new_tokens = between(1, max_new_tokens);
           call.sampling.stop_ids = {support::tiny_im_end};
           if (between(0, 3) == 0) call.sampling.stop_strings = {"</", "ab<", "\xC3\xA9\xC3\xA9"};
+          // The fake judge writes letters and "</>" at random: ends that it often comes to, and rarely.
+          if (between(0, 2) == 0) call.sampling.forcing = {between(1, 4), between(0, 1) ? "<" : "b>", between(0, 1) ? "Wait" : "a"};
           if (between(0, 2) == 0) call.watch_ids = {65, 66};
+          if (between(0, 1) == 0) call.watch_after = between(0, 1) ? "a" : "<";
           call.top_logprobs = between(0, 4) ? 0 : 2;
           calls.push_back(std::move(call));
         }

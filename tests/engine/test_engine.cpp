@@ -82,7 +82,9 @@ void require_equal(const Generation& a, const Generation& b) {
   }
 }
 
-void require_as_computed_directly(const std::vector<Call>& calls, const Generations& generations) {
+/// Returns how often generations went back (budget forcing).
+int require_as_computed_directly(const std::vector<Call>& calls, const Generations& generations) {
+  int rounds = 0;
   REQUIRE(generations.size() == calls.size());
   for (const Call& call : calls) {
     const Generation& got = generations.at(call.id);
@@ -98,7 +100,9 @@ void require_as_computed_directly(const std::vector<Call>& calls, const Generati
       if (const auto at = text.find(stop); at != std::string::npos) text.resize(at + stop.size());
     }
     REQUIRE(got.text == text);
+    rounds += expected.rounds;
   }
+  return rounds;
 }
 
 std::int32_t least_blocks(const std::vector<Call>& calls) {
@@ -114,7 +118,7 @@ std::int32_t least_blocks(const std::vector<Call>& calls) {
 
 TEST_CASE("generations are what the judge says, whatever the limits") {
   std::uint64_t evictions = 0;
-  int copies = 0;
+  int copies = 0, rounds = 0;
   for (std::uint64_t seed = 1; seed <= 400; ++seed) {
     RandomCalls random(seed);
     auto calls = random.judge_calls(random.between(1, 6), random.between(2, 160), random.between(1, 120));
@@ -144,7 +148,7 @@ TEST_CASE("generations are what the judge says, whatever the limits") {
         seed, calls.size(), settings.step_rows, settings.slots, settings.kv_blocks, least,
         settings.embedding_rows, settings.prefix_sharing, settings.fork));
     const Run got = run(calls, settings, random.between(0, 1) ? random.between(1, 8) : 1000000);
-    require_as_computed_directly(calls, got.generations);
+    rounds += require_as_computed_directly(calls, got.generations);
     REQUIRE(got.counters.kv_blocks_high_water <= settings.kv_blocks);
     REQUIRE(got.model.most_samples <= settings.slots);
     evictions += got.counters.evictions;
@@ -154,6 +158,7 @@ TEST_CASE("generations are what the judge says, whatever the limits") {
   INFO(evictions << " evictions, " << copies << " copies");
   REQUIRE(evictions > 100);
   REQUIRE(copies > 1000);
+  REQUIRE(rounds > 1000);
 }
 
 TEST_CASE("one call at a time and all at once give equal generations") {

@@ -37,6 +37,27 @@ TEST_CASE("suites of published benchmarks are whole but for their samples") {
   CHECK(suites >= 7);
 }
 
+TEST_CASE("suites of published benchmarks say how to get the published prompts") {
+  int with_profile = 0;
+  for (const auto& entry : fs::directory_iterator(fs::path(ASSIZE_SOURCE_DIR) / "configs/suites")) {
+    if (entry.path().extension() != ".yaml") continue;
+    INFO(entry.path().string());
+    std::string problem = "tools/import-prompts CHECKOUT";
+    try {
+      suite::load_suite(entry.path(), 0, 0, job::Profile::repo);
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+    if (problem.find("has no 'profiles.repo'") != std::string::npos) continue;
+    // Where the prompts have been imported, samples may still be missing.
+    const std::string name = entry.path().stem().string();
+    CHECK_THAT(problem, Catch::Matchers::Contains("tools/import-prompts CHECKOUT") ||
+                            Catch::Matchers::Contains("tools/import-suite " + name + " SOURCE"));
+    ++with_profile;
+  }
+  CHECK(with_profile >= 17);
+}
+
 TEST_CASE("shipped jobs are jobs") {
   for (const auto& entry : fs::directory_iterator(fs::path(ASSIZE_SOURCE_DIR) / "jobs")) {
     INFO(entry.path().string());
