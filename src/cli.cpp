@@ -46,12 +46,17 @@ constexpr CommandHelp kCommands[] = {
      "assize submit jobs/quickstart.yaml --nodes 4 --cluster mine --dry-run"},
     {"watch", "RUN...", "Follow runs from a login node by their files only, until they are done.", "assize watch runs/quickstart"},
     {"merge", "OUT RUN...", "Make one run of the shards of a job.", "assize merge runs/big runs/big.shards/*"},
+    {"agree", "TABLE", "Show how well verdicts of a .csv, .tsv or .jsonl table agree with people; no judge runs.",
+     "assize agree votes.csv --protocol pair --human human --verdict judge --group topic"},
+    {"compare", "A...", "Compare judges: run folders or tables, item by item, with each other and with people.",
+     "assize compare runs/base runs/tuned\n  assize compare runs/flex-vl --expect figures.yaml\n"
+     "  assize compare a.csv b.csv c.csv --protocol pair --human human --verdict judge --combine majority --panel panel.csv"},
     {"version", "", "Show versions of the program and its libraries, and what this machine has.", "assize version"},
 };
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 failed, 2 bad usage or bad job, 3 finished or stopped above a limit of failures,\n"
-    "            75 stopped before the end (run the same command to go on).\n";
+    "            4 a figure outside its band (compare --expect), 75 stopped before the end (run the same command to go on).\n";
 
 void print_overview() {
   std::string text = "assize runs multimodal reasoning judges over benchmark suites.\n\nusage: assize COMMAND ...\n\n";
@@ -70,6 +75,34 @@ const CommandHelp& find_command(const std::string& name) {
   throw base::Error(fmt::format("unknown command '{}'; {}", name,
                                 near.empty() ? fmt::format("commands: {}", fmt::join(names, ", "))
                                              : fmt::format("did you mean '{}'? (assize --help lists all)", near)));
+}
+
+using Columns = std::vector<std::string>;
+
+void add_table_options(po::options_description& options, app::TableColumns& columns) {
+  auto add = options.add_options();
+  add("protocol", po::value(&columns.protocol), "what a table holds: pair, score, label or rank");
+  add("human", po::value(&columns.human)->value_name("COLUMN"), "people's label: A, B or tie; A>B …; CDAB; a number");
+  add("verdict", po::value<Columns>(&columns.verdicts)->value_name("COLUMN"), "the judge's verdict, in the same words (one column per vote: repeat it)");
+  add("scores", po::value(&columns.scores)->value_name("COL,COL"), "instead of --verdict: the judge's score of each candidate");
+  add("group", po::value(&columns.group)->value_name("COLUMN"), "sub-dataset, system …: figures per group and their mean");
+  add("cluster", po::value(&columns.cluster)->value_name("COLUMN"), "items that repeat one prompt: intervals draw them together");
+  add("annotator", po::value<Columns>(&columns.annotators)->value_name("COLUMN"), "labels of one annotator, for the human ceiling (repeatable)");
+  add("systems", po::value(&columns.systems)->value_name("COL,COL"), "who made each of the two candidates: win rates, Bradley-Terry strengths");
+  add("id", po::value(&columns.id)->value_name("COLUMN"), "id of the item; default: the column 'id', else the line");
+  add("vote", po::value(&columns.vote)->value_name("COLUMN"), "one row per item and vote: which vote it is");
+  add("order", po::value(&columns.order)->value_name("COLUMN"), "one row per item and order shown: AB or BA");
+  add("rater", po::value(&columns.rater)->value_name("COLUMN"), "one row per item and annotator: whose --human it is");
+  add("word", po::value<Columns>(&columns.words)->value_name("WORD=LABEL"), "what a word of the table means, as left=A (repeatable)");
+  add("on-unreadable", po::value(&columns.on_unreadable)->default_value(columns.on_unreadable), "a missing verdict: exclude, wrong or tie");
+}
+
+template <class Options>
+void add_statistics_options(po::options_description& options, Options& chosen) {
+  auto add = options.add_options();
+  add("resamples", po::value(&chosen.resamples)->default_value(chosen.resamples), "of the bootstrap intervals");
+  add("seed", po::value(&chosen.seed)->default_value(chosen.seed), "of everything random");
+  add("json", po::bool_switch(&chosen.json), "print JSON");
 }
 
 void add_options(po::options_description& options, Command& command) {
@@ -103,6 +136,23 @@ void add_options(po::options_description& options, Command& command) {
   if (command.name == "export") {
     add("format", po::value(&command.formats), "h5 (always written), csv or jsonl: one file a table (repeatable)");
     add("output", po::value(&command.output), "folder for the files; default: RUN-export");
+  }
+  if (command.name == "agree") {
+    add_table_options(options, command.agree.columns);
+    add("combine", po::value(&command.agree.columns.combine), "several votes: majority or mean");
+    add_statistics_options(options, command.agree);
+    add("report", po::value(&command.agree.report_folder)->value_name("FOLDER"), "also write report.html, report.md, metrics.json and metrics.csv");
+  }
+  if (command.name == "compare") {
+    auto& compare = command.compare;
+    add("expect", po::value(&compare.expect_file)->value_name("FILE"), "YAML of published figures with bands: accept or reject the first source");
+    add("combine", po::value(&compare.combine), "also a panel of all judges: majority or mean of their verdicts");
+    add("panel", po::value(&compare.panel_file)->value_name("FILE"), "write the panel's verdicts as CSV");
+    add("items", po::value(&compare.items)->default_value(compare.items), "differing items to show");
+    add("permutations", po::value(&compare.permutations)->default_value(compare.permutations), "of the permutation test");
+    add_statistics_options(options, compare);
+    add("text", po::value(&compare.text)->value_name("COLUMN"), "tables: what the judge wrote, shown where judges differ");
+    add_table_options(options, compare.columns);
   }
   if (command.name == "generate") {
     add("prompts", po::value(&generate.prompts_file)->required(), "JSONL: {\"prompt\": text, \"images\": [paths]} a line");
@@ -165,8 +215,9 @@ Command parse(int argc, char** argv) {
   }
   if (wanted) command.target = targets[0];
   command.targets = targets;
-  command.generate.judge_folder = command.target;
   command.prompt.settings = command.settings;
+  command.compare.sources = targets;
+  command.generate.judge_folder = command.agree.table = command.target;
   return command;
 }
 
@@ -184,6 +235,8 @@ int run(const Command& command) {
   if (command.name == "watch") return app::watch(command.targets, command.once);
   if (command.name == "merge") return app::merge(command.target, {command.targets.begin() + 1, command.targets.end()});
   if (command.name == "generate") return app::generate(command.generate, std::cout);
+  if (command.name == "agree") return app::agree(command.agree);
+  if (command.name == "compare") return app::compare(command.compare);
   if (command.name == "version") return app::version();
   return 0;
 }

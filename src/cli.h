@@ -3,8 +3,10 @@
 #include <string>
 #include <vector>
 
+#include "app/agree.h"
 #include "app/batch_script.h"
 #include "app/commands.h"
+#include "app/compare.h"
 #include "app/generate.h"
 
 namespace assize::cli {
@@ -25,6 +27,8 @@ struct Command {
   std::string output;                 ///< export; empty: the default
   app::GenerateOptions generate;
   app::PromptOptions prompt;
+  app::AgreeOptions agree;
+  app::CompareOptions compare;
 };
 
 /// Parses the command line; prints help where it is asked for. Throws base::Error (usage) on anything wrong,
@@ -32,7 +36,7 @@ struct Command {
 Command parse(int argc, char** argv);
 
 /// Carries the command out and returns the exit code: 0 done, 1 failed, 2 bad usage or job, 3 finished above
-/// the failure limit, 75 stopped before the end and can be resumed.
+/// the failure limit, 4 a figure outside its band (compare --expect), 75 stopped before the end and can be resumed.
 int run(const Command& command);
 
 }  // namespace assize::cli

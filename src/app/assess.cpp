@@ -23,7 +23,6 @@ using verdict::VerdictStatus;
 
 namespace {
 
-constexpr std::size_t kItemsPerReason = 40;
 constexpr std::uintmax_t kImageLimitBytes = 200 * 1024;
 
 std::optional<double> number(const std::string& text) {
@@ -60,6 +59,7 @@ results::SampleRow sample_row(const suite::Suite& suite, const suite::Sample& sa
   row.suite = suite.id;
   row.id = sample.id;
   row.group = sample.group;
+  row.cluster = sample.cluster;
   row.question = sample.question;
   row.human_value = std::numeric_limits<double>::quiet_NaN();
   if (suite.protocol == Protocol::score) {
@@ -143,14 +143,11 @@ class SuiteAssessment {
     return out;
   }
 
-  void add_items(std::vector<report::Item>& items) const {
-    for (const auto& telling : report::telling_items(samples_, suite_.protocol, text_sizes_, kItemsPerReason)) {
-      items.push_back(item(telling));
-    }
+  std::vector<report::TellingItem> telling_items() const {
+    return report::telling_items(samples_, suite_.protocol, text_sizes_);
   }
 
- private:
-  report::Item item(const report::TellingItem& telling) const {
+  report::Item item(const report::TellingItem& telling, report::Pictures pictures, const fs::path& folder) const {
     const suite::Sample& sample = suite_.samples[telling.sample];
     const metrics::JudgedSample& judged = samples_[telling.sample];
     report::Item out;
@@ -158,9 +155,10 @@ class SuiteAssessment {
     out.sample_id = sample.id;
     out.group = sample.group;
     out.question = sample.question;
-    const auto add_images = [&out](const std::vector<std::string>& paths) {
+    const auto add_images = [&](const std::vector<std::string>& paths) {
       for (const auto& path : paths) {
-        if (std::string uri = report::image_uri(path, kImageLimitBytes); !uri.empty()) out.images.push_back(std::move(uri));
+        std::string uri = pictures == report::Pictures::inlined ? report::image_uri(path, kImageLimitBytes) : report::image_link(path, folder);
+        if (!uri.empty()) out.images.push_back(std::move(uri));
       }
     };
     add_images(sample.images);
@@ -191,6 +189,7 @@ class SuiteAssessment {
     return out;
   }
 
+ private:
   const Plan& plan_;
   const suite::Suite& suite_;
   const results::JournalIndex& index_;
@@ -200,6 +199,23 @@ class SuiteAssessment {
   std::int64_t wanted_ = 0;
   std::int64_t spared_ = 0;
 };
+
+/// The items of all suites, the most telling ones of each in turn: (suite, item).
+std::vector<std::pair<std::size_t, report::TellingItem>> items_in_turn(const std::vector<SuiteAssessment>& suites) {
+  std::vector<std::vector<report::TellingItem>> items;
+  std::size_t longest = 0;
+  for (const auto& suite : suites) {
+    items.push_back(suite.telling_items());
+    longest = std::max(longest, items.back().size());
+  }
+  std::vector<std::pair<std::size_t, report::TellingItem>> order;
+  for (std::size_t i = 0; i < longest; ++i) {
+    for (std::size_t s = 0; s < items.size(); ++s) {
+      if (i < items[s].size()) order.emplace_back(s, items[s][i]);
+    }
+  }
+  return order;
+}
 
 results::MetricRow metric_row(const metrics::Metric& metric) {
   const double none = std::numeric_limits<double>::quiet_NaN();
@@ -238,7 +254,6 @@ Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& 
   for (std::size_t i = 0; i < assessed.size(); ++i) {
     data.suites.push_back(assessed[i].summary());
     for (const auto& metric : data.suites.back().metrics) writer.add(metric_row(metric));
-    assessed[i].add_items(data.items);
     progress(0.7 + 0.2 * static_cast<double>(i + 1) / static_cast<double>(assessed.size()));
   }
   writer.finish();
@@ -253,6 +268,11 @@ Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& 
   data.cost.wall_seconds = notes.wall_seconds;
   data.cost.groups = notes.groups;
   data.cost.machine = notes.machine;
+  const auto order = items_in_turn(assessed);
+  data.items.count = order.size();
+  data.items.item = [&](std::size_t i, report::Pictures pictures) {
+    return assessed[order[i].first].item(order[i].second, pictures, run_folder);
+  };
   report::write_report(target, data);
   progress(1);
   return assessment;

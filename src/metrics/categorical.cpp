@@ -104,11 +104,8 @@ Figure fleiss_kappa(const RatingTable& table, Counts counts) {
   return {(agreement / items - expected) / (1 - expected), nullptr};
 }
 
-Figure krippendorff_alpha(const RatingTable& table, std::span<const double> values, Level level,
-                          Counts counts) {
+Figure krippendorff_alpha(const RatingTable& table, Level level, Counts counts) {
   const std::size_t k = table.classes;
-  if (level == Level::interval && values.size() != k)
-    throw base::Error("interval alpha needs one value per class");
   std::vector<double> coincidences(k * k), margins(k);
   for (std::size_t i = 0; i < table.items(); ++i) {
     const double* row = &table.cells[i * k];
@@ -132,13 +129,8 @@ Figure krippendorff_alpha(const RatingTable& table, std::span<const double> valu
     if (c == d) return 0.0;
     if (level == Level::nominal) return 1.0;
     const auto [low, high] = std::minmax(c, d);
-    double apart = 0;
-    if (level == Level::interval) {
-      apart = values[high] - values[low];
-    } else {
-      for (std::size_t g = low; g <= high; ++g) apart += margins[g];
-      apart -= (margins[low] + margins[high]) / 2;
-    }
+    double apart = -(margins[low] + margins[high]) / 2;
+    for (std::size_t g = low; g <= high; ++g) apart += margins[g];
     return apart * apart;
   };
   double observed = 0, expected = 0;
@@ -152,6 +144,52 @@ Figure krippendorff_alpha(const RatingTable& table, std::span<const double> valu
   }
   if (expected == 0) return no_figure("all ratings have one value");
   return {1 - (total - 1) * observed / expected, nullptr};
+}
+
+IntervalAlpha::IntervalAlpha(const std::vector<std::vector<double>>& ratings) {
+  double sum = 0, count = 0;
+  for (const auto& item : ratings) {
+    sum += std::accumulate(item.begin(), item.end(), 0.0);
+    count += static_cast<double>(item.size());
+  }
+  const double mean = count > 0 ? sum / count : 0;
+  for (const auto& item : ratings) {
+    Item out;
+    if (item.size() >= 2) {
+      out.count = static_cast<double>(item.size());
+      for (const double value : item) {
+        out.sum += value - mean;
+        out.squares += (value - mean) * (value - mean);
+        for (const double other : item) out.within += (value - other) * (value - other) / (out.count - 1);
+      }
+      const auto [low, high] = std::minmax_element(item.begin(), item.end());
+      out.low = *low;
+      out.high = *high;
+    }
+    items_.push_back(out);
+  }
+}
+
+Figure IntervalAlpha::operator()(Counts counts) const {
+  Item all;
+  bool any = false;
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    const Item& item = items_[i];
+    const double w = weight(counts, i);
+    if (item.count == 0 || w == 0) continue;
+    all.count += w * item.count;
+    all.sum += w * item.sum;
+    all.squares += w * item.squares;
+    all.within += w * item.within;
+    all.low = any ? std::min(all.low, item.low) : item.low;
+    all.high = any ? std::max(all.high, item.high) : item.high;
+    any = true;
+  }
+  if (!any) return no_figure("no item has 2 ratings");
+  if (all.low == all.high) return no_figure("one class only occurs");
+  // The squared differences of all pairs of ratings are 2 (n sum of squares - square of the sum).
+  const double apart = 2 * (all.count * all.squares - all.sum * all.sum);
+  return {1 - all.within * (all.count - 1) / apart, nullptr};
 }
 
 double normalised_levenshtein(std::string_view a, std::string_view b) {

@@ -53,17 +53,31 @@ Figure fleiss_kappa(const RatingTable& table, Counts counts = {});
 
 /// How far apart two classes are in Krippendorff's alpha.
 enum class Level : std::uint8_t {
-  nominal,   ///< 1 unless equal
-  ordinal,   ///< (sum of the margins from one to the other, minus half of both ends)^2
-  interval,  ///< (difference of the values)^2
+  nominal,  ///< 1 unless equal
+  ordinal,  ///< (sum of the margins from one to the other, minus half of both ends)^2
 };
 
 /// Krippendorff's alpha = 1 - D_o / D_e (Krippendorff 2011, "Computing Krippendorff's alpha-reliability").
-/// Items with fewer than 2 ratings do not count. `values` are the numbers of the classes, ascending; used by
-/// `interval` only. Undefined without pairable ratings and where one class only occurs.
-/// krippendorff.alpha(value_counts=...).
-Figure krippendorff_alpha(const RatingTable& table, std::span<const double> values, Level level,
-                          Counts counts = {});
+/// Items with fewer than 2 ratings do not count. Undefined without pairable ratings and where one class only
+/// occurs. krippendorff.alpha(value_counts=...).
+Figure krippendorff_alpha(const RatingTable& table, Level level, Counts counts = {});
+
+/// Krippendorff's alpha of numbers: the distance is (difference)^2, level "interval". Prepared once, then one
+/// pass over the items a resample. Undefined as krippendorff_alpha.
+class IntervalAlpha {
+ public:
+  /// The ratings of each item, finite; items with fewer than 2 do not count.
+  explicit IntervalAlpha(const std::vector<std::vector<double>>& ratings);
+  Figure operator()(Counts counts = {}) const;
+
+ private:
+  // Of one item: number of ratings, their sum and sum of squares around the mean of all, the squared differences
+  // of its pairs over (number - 1), smallest and largest.
+  struct Item {
+    double count = 0, sum = 0, squares = 0, within = 0, low = 0, high = 0;
+  };
+  std::vector<Item> items_;
+};
 
 /// Levenshtein distance (1966) of two strings, in bytes, divided by the longer length; 0 for two empty ones.
 double normalised_levenshtein(std::string_view a, std::string_view b);

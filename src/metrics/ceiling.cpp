@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 
 #include "base/error.h"
@@ -31,6 +32,21 @@ std::optional<std::string> majority_of(const std::vector<std::string>& labels, s
   return leaders == 1 ? std::optional(leader) : std::nullopt;
 }
 
+std::vector<double> numbers_of(const JudgedSample& sample) {
+  std::vector<double> out;
+  for (const auto& word : sample.annotators) {
+    if (word.empty()) continue;
+    double number = 0;
+    const auto parsed = std::from_chars(word.data(), word.data() + word.size(), number);
+    if (parsed.ec != std::errc() || parsed.ptr != word.data() + word.size() || !std::isfinite(number)) {
+      throw base::Error(
+          fmt::format("sample '{}': annotator's score '{}' is not a finite number", sample.id, word));
+    }
+    out.push_back(number);
+  }
+  return out;
+}
+
 }  // namespace
 
 void add_ceiling(TableBuilder& table, const Samples& items, Protocol protocol) {
@@ -40,28 +56,16 @@ void add_ceiling(TableBuilder& table, const Samples& items, Protocol protocol) {
                          [](const auto& a) { return !a.empty(); }) > 1;
   });
   if (several.empty()) return;
-  // The classes are the words that occur; for scores they are numbers, in order.
-  std::map<double, std::string> by_number;
-  std::vector<std::string> words;
+  if (protocol == Protocol::score) {
+    std::vector<std::vector<double>> ratings;
+    for (const auto* item : several) ratings.push_back(numbers_of(*item));
+    table.add("", "annotators: Krippendorff's alpha", "interval", several, IntervalAlpha(ratings));
+    return;
+  }
+  std::vector<std::string> words;  // the classes are the words that occur
   for (const auto* item : several) {
     for (const auto& word : item->annotators) {
-      if (word.empty()) continue;
-      double number = 0;
-      const auto parsed = std::from_chars(word.data(), word.data() + word.size(), number);
-      if (protocol == Protocol::score &&
-          (parsed.ec != std::errc() || parsed.ptr != word.data() + word.size())) {
-        throw base::Error(fmt::format("sample '{}': annotator's score '{}' is not a number", item->id, word));
-      }
-      if (protocol == Protocol::score) by_number.emplace(number, word);
-      if (std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
-    }
-  }
-  std::vector<double> values;
-  if (protocol == Protocol::score) {
-    words.clear();
-    for (const auto& [number, word] : by_number) {
-      values.push_back(number);
-      words.push_back(word);
+      if (!word.empty() && std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
     }
   }
   RatingTable ratings{words.size(), std::vector<double>(several.size() * words.size())};
@@ -71,10 +75,8 @@ void add_ceiling(TableBuilder& table, const Samples& items, Protocol protocol) {
       if (place < words.size()) ++ratings.cells[i * words.size() + place];
     }
   }
-  const Level level = protocol == Protocol::score ? Level::interval : Level::nominal;
-  table.add("", "annotators: Krippendorff's alpha", level == Level::interval ? "interval" : "nominal",
-            several, [=](Counts counts) { return krippendorff_alpha(ratings, values, level, counts); });
-  if (protocol == Protocol::score) return;
+  table.add("", "annotators: Krippendorff's alpha", "nominal", several,
+            [=](Counts counts) { return krippendorff_alpha(ratings, Level::nominal, counts); });
   table.add_mean("", "annotators: accuracy against the others",
                  "one annotator against the majority of the others, mean; an undecided majority is left out",
                  several, [](const JudgedSample& s) -> std::optional<double> {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "metrics/categorical.h"
 #include "metrics/correlation.h"
+#include "metrics/ranking.h"
 #include "metrics/statistics.h"
 #include "metrics/table_builder.h"
 
@@ -67,7 +68,25 @@ Samples in_group(const Samples& items, const std::string& group) {
   return out;
 }
 
-double right(const JudgedSample& sample) { return sample.combined.choice == sample.human ? 1 : 0; }
+// Accuracy when scores that differ by little are ties, where the judge gives scores and people call ties.
+void add_calibrated(TableBuilder& table, const Samples& items) {
+  Samples scored;
+  std::vector<int> truth;
+  std::vector<double> margins;
+  for (const auto* item : items) {
+    if (item->combined.scores.size() != 2) continue;
+    scored.push_back(item);
+    truth.push_back(item->human == "A" ? 1 : item->human == "B" ? -1 : 0);
+    margins.push_back(item->combined.scores[0] - item->combined.scores[1]);
+  }
+  if (std::count(truth.begin(), truth.end(), 0) == 0) return;
+  const double threshold = calibrate_ties(truth, margins).threshold;
+  std::vector<double> hits;
+  for (std::size_t i = 0; i < truth.size(); ++i) hits.push_back(concordant(truth[i], margins[i], threshold) ? 1 : 0);
+  table.add("", "accuracy, ties calibrated",
+            fmt::format("mean scores that differ by up to {:.4g} are a tie: the best threshold on these samples", threshold),
+            scored, mean_statistic(hits));
+}
 
 void add_label_metrics(TableBuilder& table, const Samples& items, Protocol protocol) {
   const bool pair = protocol == Protocol::pair;
@@ -84,6 +103,7 @@ void add_label_metrics(TableBuilder& table, const Samples& items, Protocol proto
         "", "accuracy, all ties left out", "neither human nor predicted ties", items,
         [&](const JudgedSample& s) { return unless(s.human == "tie" || s.combined.choice == "tie", s); });
   }
+  if (pair) add_calibrated(table, items);
   const auto names = group_names(items);
   if (names.size() > 1) {
     std::vector<double> hits, ones(items.size(), 1.0);
@@ -226,12 +246,8 @@ std::optional<double> ranking_tau(const JudgedSample& sample) {
 }
 
 void add_rank_metrics(TableBuilder& table, const Samples& items) {
-  const auto distance = [](const JudgedSample& s) {
-    return std::optional(s.combined.choice == "wrong" ? 1.0
-                                                      : normalised_levenshtein(s.combined.choice, s.human));
-  };
   const std::string what = "edits between the rankings over the longer length; ties by letter";
-  table.add_mean("", "normalised Levenshtein", what, items, distance);
+  table.add_mean("", "normalised Levenshtein", what, items, ranking_distance);
   table.lower_is_better();
   table.add_mean("", "exact ranking", "share of equal rankings", items, right);
   table.add_mean(
@@ -240,8 +256,13 @@ void add_rank_metrics(TableBuilder& table, const Samples& items) {
   table.add_mean("", "mean Kendall tau-b", "mean over samples; equal scores are ties", items, ranking_tau);
   const auto names = group_names(items);
   if (names.size() < 2) return;
+  std::vector<double> distances, ones(items.size(), 1.0);
+  for (const auto* item : items) distances.push_back(ranking_distance(*item));
+  table.add("", "normalised Levenshtein, mean of groups", fmt::format("unweighted mean over {} groups", names.size()),
+            items, macro_ratio_statistic(distances, ones, groups_of(items)));
+  table.lower_is_better();
   for (const auto& name : names) {
-    table.add_mean(name, "normalised Levenshtein", what, in_group(items, name), distance);
+    table.add_mean(name, "normalised Levenshtein", what, in_group(items, name), ranking_distance);
     table.lower_is_better();
   }
 }
@@ -270,10 +291,12 @@ std::vector<Metric> agreement(std::span<const JudgedSample> samples, const Agree
                   [&](const auto* sample) { return labelled(*sample, rule.protocol); })) {
     if (rule.protocol == Protocol::score) {
       add_score_metrics(table, items);
+      add_selection(table, items);
     } else if (rule.protocol == Protocol::rank) {
       add_rank_metrics(table, items);
     } else {
       add_label_metrics(table, items, rule.protocol);
+      add_systems(table, items, rule.protocol);
     }
     add_ceiling(table, all, rule.protocol);
   }
@@ -303,9 +326,7 @@ std::vector<CurvePoint> vote_curve(std::span<const JudgedSample> samples, const 
       const auto c = columns(items);
       table.add("", headline_name(rule.protocol), "", items, Pearson(c.human, c.judge));
     } else if (rule.protocol == Protocol::rank) {
-      table.add_mean("", headline_name(rule.protocol), "", items, [](const JudgedSample& s) {
-        return std::optional(normalised_levenshtein(s.combined.choice, s.human));
-      });
+      table.add_mean("", headline_name(rule.protocol), "", items, ranking_distance);
     } else {
       table.add_mean("", headline_name(rule.protocol), "", items, right);
     }

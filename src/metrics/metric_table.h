@@ -21,6 +21,7 @@ struct JudgedSample {
   std::string human;  ///< pair: "A", "B", "tie"; label: the four labels; rank: "CDAB"; score: empty. Empty =
                       ///< unlabelled
   std::optional<double> human_score;  ///< score protocol
+  std::vector<std::string> systems;  ///< who made each candidate, where it is known
   std::vector<std::string>
       annotators;                    ///< single labels, as `human`, where they are known; scores as numbers
   std::vector<verdict::Vote> votes;  ///< the read calls: presentation, vote, verdict

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "metrics/categorical.h"
 #include "metrics/statistics.h"
 
 namespace assize::metrics {
@@ -13,6 +14,12 @@ std::vector<std::string> label_set(verdict::Protocol protocol) {
 
 int class_of(const std::vector<std::string>& labels, const std::string& word) {
   return static_cast<int>(std::find(labels.begin(), labels.end(), word) - labels.begin());
+}
+
+double right(const JudgedSample& sample) { return sample.combined.choice == sample.human ? 1 : 0; }
+
+double ranking_distance(const JudgedSample& sample) {
+  return sample.combined.choice == "wrong" ? 1.0 : normalised_levenshtein(sample.combined.choice, sample.human);
 }
 
 void TableBuilder::add(const std::string& group, const std::string& name, const std::string& what,

@@ -17,6 +17,12 @@ std::vector<std::string> label_set(verdict::Protocol protocol);
 /// Place of `word` among `labels`; their number when it is none of them.
 int class_of(const std::vector<std::string>& labels, const std::string& word);
 
+/// 1 where the verdict is the human label, otherwise 0.
+double right(const JudgedSample& sample);
+
+/// rank: normalised Levenshtein distance of the verdict from the human label; 1 for the verdict "wrong".
+double ranking_distance(const JudgedSample& sample);
+
 /// Builds metric rows: knows the suite, the bootstrap settings and the clusters of the items at hand.
 class TableBuilder {
  public:
@@ -41,6 +47,14 @@ class TableBuilder {
 
 /// Rows about the judge itself: unread calls, agreement among votes and between orders.
 void add_reliability(TableBuilder& table, const Samples& items, verdict::Protocol protocol);
+
+/// score: rows about choosing one of several candidates of a prompt (samples that share a cluster): best-of-N and
+/// pairwise concordance. Nothing where every sample has a prompt of its own.
+void add_selection(TableBuilder& table, const Samples& items);
+
+/// pair, label: rows about the systems that made the candidates: win rates and Bradley-Terry strengths by people and by
+/// the judge. Nothing where the systems are not known.
+void add_systems(TableBuilder& table, const Samples& items, verdict::Protocol protocol);
 
 /// Rows about people: how well annotators agree with each other, where samples have several.
 void add_ceiling(TableBuilder& table, const Samples& items, verdict::Protocol protocol);

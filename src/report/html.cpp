@@ -4,6 +4,8 @@
 #include <cmath>
 #include <iterator>
 
+#include "report/items.h"
+#include "report/page.h"
 #include "report/plots.h"
 #include "report/report.h"
 #include "report/style.h"
@@ -13,19 +15,6 @@ namespace assize::report {
 namespace {
 
 constexpr std::size_t kMaxGroupRows = 60;
-
-// The script runs by this nonce only; nothing of a model or a data set can carry it, because all of it is
-// escaped.
-constexpr const char* kNonce = "assize-report";
-
-class Page {
- public:
-  template <class... T>
-  void add(fmt::format_string<T...> format, T&&... values) {
-    fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
-  }
-  std::string out;
-};
 
 std::string capitalised(std::string words) {
   if (!words.empty() && words[0] >= 'a' && words[0] <= 'z')
@@ -282,76 +271,10 @@ void add_cost(Page& page, const ReportData& data) {
   page.add("</dl></section>");
 }
 
-const std::pair<Reason, const char*> kReasons[] = {{kDisagrees, "disagrees with people"},
-                                                   {kUnreadable, "unreadable"},
-                                                   {kLongest, "longest"},
-                                                   {kOrderFlips, "flips with the order"},
-                                                   {kSampled, "sampled"}};
-
-void add_text(Page& page, const std::string& text, const char* css = "") {
-  page.add("<div class=\"text {}\" dir=\"auto\">{}</div>", css, escaped(text));
-}
-
-void add_call(Page& page, const ItemCall& call) {
-  std::string said = call.verdict.ok()
-                         ? call.verdict.choice
-                         : std::string(verdict::name(call.verdict.status)) + ": " + call.verdict.reason;
-  if (call.verdict.ok() && call.verdict.choice.empty()) said = fmt::format("{:g}", call.verdict.value);
-  if (call.verdict.ok() && call.verdict.scores.size() > 1) {
-    said += " (";
-    for (std::size_t i = 0; i < call.verdict.scores.size(); ++i)
-      said += fmt::format("{}{:.4g}", i ? ", " : "", call.verdict.scores[i]);
-    said += ")";
-  }
-  page.add("<h4>Vote {} · shown {} · <span class=\"{}\">{}</span> · {} tokens</h4>", call.vote + 1,
-           escaped(call.presentation), call.verdict.ok() ? "" : "miss", escaped(said),
-           count_text(call.output_tokens));
-  const std::size_t end = call.text.rfind("</think>");
-  if (end == std::string::npos) return add_text(page, call.text);
-  add_text(page, call.text.substr(0, end + 8), "think");
-  const std::size_t answer = call.text.find_first_not_of("\r\n", end + 8);
-  add_text(page, answer == std::string::npos ? "" : call.text.substr(answer));
-}
-
-bool is_picture_uri(const std::string& uri) {
-  if (uri.rfind("data:", 0) == 0) return uri.rfind("data:image/", 0) == 0;
-  return uri.find(':') == std::string::npos && uri.rfind("//", 0) != 0;
-}
-
-void add_item(Page& page, const Item& item, bool with_suite) {
-  std::string why;
-  for (const auto& [reason, name] : kReasons) {
-    if (item.reasons & reason) why += (why.empty() ? "" : ", ") + std::string(name);
-  }
+void add_items(Page& page, const ReportData& data, const ItemPages& pages) {
+  if (data.items.count == 0) return;
   page.add(
-      "<details data-why=\"{}\"><summary><span class=\"id\">{}{}{}</span><span class=\"said\">people {} · "
-      "judge <span class=\"{}\">{}</span></span>"
-      "<span class=\"why\">{}</span></summary><div class=\"item\">",
-      item.reasons, with_suite ? escaped(item.suite) : "", with_suite ? " / " : "", escaped(item.sample_id),
-      escaped(item.human.empty() ? "–" : item.human), item.reasons & kDisagrees ? "miss" : "",
-      escaped(item.verdict), why);
-  if (!item.group.empty()) page.add("<p class=\"meta\">Group {}</p>", escaped(item.group));
-  page.add("<h4>Question</h4>");
-  add_text(page, item.question);
-  for (const auto& image : item.images) {
-    if (is_picture_uri(image))
-      page.add("<img alt=\"picture of the question\" loading=\"lazy\" src=\"{}\">", escaped(image));
-  }
-  page.add("<div class=\"candidates\">");
-  for (std::size_t i = 0; i < item.candidates.size(); ++i) {
-    page.add("<div><h4>Candidate {}</h4>", static_cast<char>('A' + i % 26));
-    add_text(page, item.candidates[i]);
-    page.add("</div>");
-  }
-  page.add("</div>");
-  for (const auto& call : item.calls) add_call(page, call);
-  page.add("</div></details>");
-}
-
-void add_items(Page& page, const ReportData& data) {
-  if (data.items.empty()) return;
-  page.add(
-      "<section><h2>Judgements</h2><p class=\"meta\">The most telling ones, with their texts.</p><div "
+      "<section><h2>Judgements</h2><p class=\"meta\">The most telling ones first, with their texts.</p><div "
       "class=\"filter\" hidden>"
       "<input type=\"search\" id=\"search\" placeholder=\"Search the texts\" aria-label=\"Search the "
       "texts\">");
@@ -360,13 +283,20 @@ void add_items(Page& page, const ReportData& data) {
              static_cast<unsigned>(reason), name);
   }
   page.add("<span class=\"note\" id=\"shown\"></span></div><div id=\"items\">");
-  for (const auto& item : data.items) add_item(page, item, data.suites.size() > 1);
-  page.add("</div></section>");
+  page.out += pages.inside;
+  page.add("</div>");
+  if (pages.files > 0) {
+    page.add(
+        "<p class=\"more\" id=\"more\" data-files=\"{}\">{} more are in the folder {} beside this page. <button "
+        "type=\"button\" hidden>Show more</button></p>",
+        pages.files, count_text(static_cast<std::int64_t>(data.items.count - pages.inside_count)), kItemFolder);
+  }
+  page.add("</section>");
 }
 
 }  // namespace
 
-std::string html(const ReportData& data) {
+std::string html(const ReportData& data, const ItemPages& pages) {
   Page page;
   page.add(
       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
@@ -376,15 +306,19 @@ std::string html(const ReportData& data) {
       "script-src 'nonce-{}'; base-uri 'none'; form-action 'none'\"><title>{} – "
       "assize</title><style>{}</style></head><body>",
       kNonce, escaped(data.run), kStyle);
-  page.add("<header><h1>{}</h1><p class=\"meta\">Judge {} · {} · {} · assize {}</p>", escaped(data.run),
-           escaped(data.judge), escaped(data.state), escaped(data.made), escaped(data.version));
+  std::string about = "Judge " + data.judge;
+  for (const auto& part : {data.state, data.made, "assize " + data.version}) {
+    if (!part.empty()) about += " · " + part;
+  }
+  page.add("<header><h1>{}</h1><p class=\"meta\">{}</p>", escaped(data.run), escaped(about));
   add_findings(page, data.suites);
   page.add("</header><main>");
   add_headline(page, data.suites);
   for (std::size_t i = 0; i < data.suites.size(); ++i) add_suite(page, data.suites[i], i);
-  add_cost(page, data);
-  add_items(page, data);
-  page.add("<section><h2>Job</h2><pre class=\"job\">{}</pre></section></main>", escaped(data.job_text));
+  if (data.cost.wall_seconds > 0 || data.cost.output_tokens > 0) add_cost(page, data);
+  add_items(page, data, pages);
+  if (!data.job_text.empty()) page.add("<section><h2>Job</h2><pre class=\"job\">{}</pre></section>", escaped(data.job_text));
+  page.out += "</main>";
   page.add(
       "<footer>Intervals: 95 %, bootstrap over samples, or over clusters where samples share one. The same "
       "figures are in report.md, metrics.json and "

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -100,6 +101,15 @@ struct Item {
   std::vector<ItemCall> calls;
 };
 
+/// How the pictures of an item are shown: inside the page, or from where they are.
+enum class Pictures : std::uint8_t { inlined, linked };
+
+/// The items of a report, the most telling ones first; made when they are needed, one at a time.
+struct ItemList {
+  std::size_t count = 0;
+  std::function<Item(std::size_t, Pictures)> item;
+};
+
 /// Everything a report shows.
 struct ReportData {
   std::string run;
@@ -110,7 +120,7 @@ struct ReportData {
   std::string job_text;  ///< resolved job
   std::vector<SuiteReport> suites;
   Cost cost;
-  std::vector<Item> items;
+  ItemList items;
 };
 
 /// Counts, metrics, curve, tables of a suite from its judged samples. `rule.suite` becomes the id; prompt,
@@ -118,25 +128,22 @@ struct ReportData {
 /// not judged.
 SuiteReport summarise(std::span<const metrics::JudgedSample> samples, const metrics::AgreementRule& rule);
 
-/// The most telling samples: indices and reasons, in the order of `samples`. Up to `per_reason` for each
-/// reason, the worst first: disagreements (pair and label: verdict differs from the label, most unanimous
-/// votes first; score: largest error), samples with unreadable calls, the longest texts (`text_sizes`: one
-/// per sample, any unit), order flips, and an evenly spaced rest.
+/// All judged samples, the most telling ones first, with the reasons that hold: disagreements (pair, label and rank: the
+/// verdict differs from the label, most unanimous votes first; score: largest error), samples with unreadable calls, the
+/// longest twentieth of the texts (`text_sizes`: one per sample, any unit), order flips, and the others in an order that
+/// depends on their ids alone. The five take turns, each the worst first, so that any beginning has some of all.
 struct TellingItem {
   std::size_t sample = 0;
   unsigned reasons = 0;
 };
 std::vector<TellingItem> telling_items(std::span<const metrics::JudgedSample> samples,
-                                       verdict::Protocol protocol, std::span<const std::int64_t> text_sizes,
-                                       std::size_t per_reason);
+                                       verdict::Protocol protocol, std::span<const std::int64_t> text_sizes);
 
 /// The sentences that say plainly how good this judge is on a suite: chance, unreadable answers, position
 /// bias.
 std::vector<std::string> findings(const SuiteReport& suite);
 
-/// One self-contained page: no network, light and dark, readable on paper.
-std::string html(const ReportData& data);
-/// The same figures as text.
+/// The figures as text.
 std::string markdown(const ReportData& data);
 /// {"run", "judge", "suites": [{"id", "calls", "metrics": [{"group", "name", "value", "low", "high", "n",
 /// …}]}]}.
@@ -144,11 +151,15 @@ std::string metrics_json(const ReportData& data);
 /// One line per metric: suite, group, name, value, low, high, n, undefined, no_interval, rule.
 std::string metrics_csv(const ReportData& data);
 
-/// Writes report.html, report.md, metrics.json and metrics.csv into `folder`, each whole or not at all.
+/// Writes report.html, report.md, metrics.json and metrics.csv into `folder`, each whole or not at all, and items that
+/// are too many for the page into report-data/ beside it.
 void write_report(const std::filesystem::path& folder, const ReportData& data);
 
 /// A picture file as data:image/…;base64, or nothing when it is no PNG, JPEG, WebP or GIF, cannot be read or
 /// is larger than `limit_bytes`.
 std::string image_uri(const std::filesystem::path& path, std::uintmax_t limit_bytes);
+
+/// A picture file as a link from a page in `folder`.
+std::string image_link(const std::filesystem::path& path, const std::filesystem::path& folder);
 
 }  // namespace assize::report

@@ -78,6 +78,8 @@ details[open] > summary::before { content: "–"; }
 summary .id { font-weight: 600; min-width: 11em; overflow-wrap: anywhere; }
 summary .said { min-width: 17em; }
 summary .why { color: var(--soft); font-size: 13px; }
+.more { margin: 18px 0; color: var(--soft); }
+.more button { font: inherit; color: var(--accent); background: none; border: 1px solid var(--line); padding: 4px 10px; cursor: pointer; }
 .miss { color: var(--warn); }
 .item { padding: 4px 0 22px 26px; }
 .item h4 { font-size: 12.5px; font-weight: 600; color: var(--soft); margin: 16px 0 4px; }
@@ -98,12 +100,12 @@ footer { color: var(--soft); font-size: 13px; padding-top: 44px; padding-bottom:
 
 const char* const kScript = R"js(
 (function () {
-  var items = [].slice.call(document.querySelectorAll('#items details'));
+  var list = document.getElementById('items'), more = document.getElementById('more'), loaded = 0;
   var search = document.getElementById('search'), shown = document.getElementById('shown');
   var boxes = [].slice.call(document.querySelectorAll('.filter input[name=why]'));
   if (!search) return;
   function apply() {
-    var words = search.value.toLowerCase(), mask = 0, count = 0;
+    var items = [].slice.call(list.children), words = search.value.toLowerCase(), mask = 0, count = 0;
     boxes.forEach(function (box) { if (box.checked) mask |= +box.value; });
     items.forEach(function (item) {
       var hit = (+item.dataset.why & mask) !== 0 && (!words || item.textContent.toLowerCase().indexOf(words) >= 0);
@@ -114,6 +116,24 @@ const char* const kScript = R"js(
   }
   boxes.concat([search]).forEach(function (input) { input.addEventListener('input', apply); });
   document.querySelector('.filter').hidden = false;
+  if (more) {
+    var button = more.querySelector('button');
+    window.assizeItems = function (items) {
+      list.insertAdjacentHTML('beforeend', items.join(''));
+      button.disabled = false;
+      if (++loaded >= +more.dataset.files) more.hidden = true;
+      apply();
+    };
+    button.addEventListener('click', function () {
+      var script = document.createElement('script');
+      script.nonce = 'assize-report';
+      script.src = 'report-data/' + ('0000' + loaded).slice(-5) + '.js';
+      script.onerror = function () { more.textContent = script.src + ' is missing.'; };
+      button.disabled = true;
+      document.head.appendChild(script);
+    });
+    button.hidden = false;
+  }
   apply();
 })();
 )js";

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/hash.h"
 #include "report/report.h"
 
 namespace assize::report {
@@ -155,41 +156,55 @@ SuiteReport summarise(std::span<const metrics::JudgedSample> samples, const metr
 }
 
 std::vector<TellingItem> telling_items(std::span<const metrics::JudgedSample> samples, Protocol protocol,
-                                       std::span<const std::int64_t> text_sizes, std::size_t per_reason) {
+                                       std::span<const std::int64_t> text_sizes) {
   std::vector<unsigned> reasons(samples.size());
-  const auto mark = [&](Reason reason, const auto& weight) {  // the heaviest; weight 0 = does not apply
+  std::vector<std::vector<std::size_t>> turns;
+  const auto take = [&](Reason reason, std::size_t most, const auto& weight) {  // weight 0: does not apply
     std::vector<std::pair<double, std::size_t>> found;
     for (std::size_t i = 0; i < samples.size(); ++i) {
       if (samples[i].votes.empty()) continue;
       if (const double w = weight(i); w > 0) found.emplace_back(-w, i);
     }
     std::sort(found.begin(), found.end());
-    found.resize(std::min(found.size(), per_reason));
-    for (const auto& [w, i] : found) reasons[i] |= reason;
+    found.resize(std::min(found.size(), most));
+    turns.emplace_back();
+    for (const auto& [w, i] : found) {
+      reasons[i] |= reason;
+      turns.back().push_back(i);
+    }
   };
-  mark(kDisagrees, [&](std::size_t i) {
+  take(kDisagrees, samples.size(), [&](std::size_t i) {
     const auto& sample = samples[i];
     if (!sample.combined.ok()) return 0.0;
     if (protocol == Protocol::score)
       return sample.human_score ? std::abs(sample.combined.value - *sample.human_score) : 0.0;
     return !sample.human.empty() && sample.human != sample.combined.choice ? sample.combined.agreement : 0.0;
   });
-  mark(kUnreadable, [&](std::size_t i) { return static_cast<double>(samples[i].combined.unreadable); });
-  mark(kLongest,
+  take(kUnreadable, samples.size(), [&](std::size_t i) { return static_cast<double>(samples[i].combined.unreadable); });
+  take(kLongest, samples.size() / 20 + 1,
        [&](std::size_t i) { return i < text_sizes.size() ? static_cast<double>(text_sizes[i]) : 0.0; });
-  mark(kOrderFlips, [&](std::size_t i) {
+  take(kOrderFlips, samples.size(), [&](std::size_t i) {
     const auto orders = samples[i].combined.orders;
     return orders == OrderAgreement::prefers_first || orders == OrderAgreement::prefers_second ? 1.0 : 0.0;
   });
-  const std::size_t step = std::max<std::size_t>(1, samples.size() / std::max<std::size_t>(1, per_reason));
-  for (std::size_t i = 0, taken = 0; i < samples.size() && taken < per_reason; i += step) {
-    if (samples[i].votes.empty()) continue;
-    reasons[i] |= kSampled;
-    ++taken;
-  }
+  const std::vector<unsigned> known = reasons;
+  take(kSampled, samples.size(), [&](std::size_t i) {
+    return known[i] ? 0.0 : 1 + static_cast<double>(base::hash64(samples[i].id) >> 11);
+  });
+
   std::vector<TellingItem> items;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (reasons[i]) items.push_back({i, reasons[i]});
+  std::vector<char> taken(samples.size());
+  std::vector<std::size_t> next(turns.size());
+  for (bool more = true; more;) {
+    more = false;
+    for (std::size_t t = 0; t < turns.size(); ++t) {
+      while (next[t] < turns[t].size() && taken[turns[t][next[t]]]) ++next[t];
+      if (next[t] == turns[t].size()) continue;
+      const std::size_t i = turns[t][next[t]];
+      taken[i] = 1;
+      items.push_back({i, reasons[i]});
+      more = true;
+    }
   }
   return items;
 }

@@ -55,10 +55,12 @@ std::string markdown(const ReportData& data) {
     add("");
   }
   const Cost& cost = data.cost;
-  add(fmt::format(
-      "## Cost\n\nWall time {}, {} worker group(s); {} output tokens; {} prompt tokens asked, {} computed.",
-      duration_text(cost.wall_seconds), cost.groups, cost.output_tokens, cost.prompt_tokens,
-      cost.prefilled_tokens));
+  if (cost.wall_seconds > 0 || cost.output_tokens > 0) {
+    add(fmt::format(
+        "## Cost\n\nWall time {}, {} worker group(s); {} output tokens; {} prompt tokens asked, {} computed.",
+        duration_text(cost.wall_seconds), cost.groups, cost.output_tokens, cost.prompt_tokens,
+        cost.prefilled_tokens));
+  }
   return out;
 }
 

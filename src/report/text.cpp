@@ -31,18 +31,23 @@ std::size_t character_length(std::string_view text) {
 
 }  // namespace
 
+std::string printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    const auto c = static_cast<unsigned char>(text.front());
+    const bool control = length == 1 && ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F);
+    out += length == 0 || control ? kReplacement : text.substr(0, length);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return out;
+}
+
 std::string escaped(std::string_view text) {
   std::string out;
   out.reserve(text.size() + text.size() / 8);
-  while (!text.empty()) {
-    const std::size_t length = character_length(text);
-    if (length != 1) {
-      out += length == 0 ? kReplacement : text.substr(0, length);
-      text.remove_prefix(length == 0 ? 1 : length);
-      continue;
-    }
-    const char c = text.front();
-    text.remove_prefix(1);
+  for (const char c : printable(text)) {
     switch (c) {
       case '&':
         out += "&amp;";
@@ -60,11 +65,7 @@ std::string escaped(std::string_view text) {
         out += "&#39;";
         break;
       default:
-        if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
-          out += kReplacement;
-        } else {
-          out += c;
-        }
+        out += c;
     }
   }
   return out;

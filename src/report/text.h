@@ -8,8 +8,10 @@
 
 namespace assize::report {
 
-/// `text` for the inside of an HTML element or a quoted attribute: & < > " ' as entities, control characters
-/// other than newline and tab and bytes that are not UTF-8 as U+FFFD.
+/// `text` for a terminal: control characters other than newline and tab and bytes that are not UTF-8 as U+FFFD.
+std::string printable(std::string_view text);
+
+/// `text` for the inside of an HTML element or a quoted attribute: printable, & < > " ' as entities.
 std::string escaped(std::string_view text);
 
 /// `text` for one cell of a Markdown table: one line, | \ ` * _ < > & [ ] escaped.

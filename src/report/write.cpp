@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "report/report.h"
+#include "report/items.h"
 
 namespace assize::report {
 namespace {
@@ -36,7 +36,7 @@ void write_report(const std::filesystem::path& folder, const ReportData& data) {
   base::write_file_atomically(folder / "metrics.json", metrics_json(data));
   base::write_file_atomically(folder / "metrics.csv", metrics_csv(data));
   base::write_file_atomically(folder / "report.md", markdown(data));
-  base::write_file_atomically(folder / "report.html", html(data));
+  base::write_file_atomically(folder / "report.html", html(data, lay_out_items(data, folder)));
 }
 
 std::string image_uri(const std::filesystem::path& path, std::uintmax_t limit_bytes) {
@@ -47,6 +47,22 @@ std::string image_uri(const std::filesystem::path& path, std::uintmax_t limit_by
   } catch (const base::Error&) {
     return {};  // a picture that is gone or too large is shown as missing; the judgement itself is in the results
   }
+}
+
+std::string image_link(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  const std::string relative = std::filesystem::absolute(path).lexically_proximate(std::filesystem::absolute(folder)).generic_string();
+  std::string out;
+  for (const char c : relative) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("-._~/").find(c) != std::string_view::npos;
+    constexpr std::string_view kHex = "0123456789ABCDEF";
+    if (plain) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return out;
 }
 
 }  // namespace assize::report

@@ -234,7 +234,7 @@ ResultsWriter::~ResultsWriter() {
 
 void ResultsWriter::add(const SampleRow& row) {
   Table& table = state_->tables.at("samples");
-  table.put(row.suite).put(row.id).put(row.group).put(row.question).put(row.human_choice).put(row.human_value);
+  table.put(row.suite).put(row.id).put(row.group).put(row.cluster).put(row.question).put(row.human_choice).put(row.human_value);
   table.put(static_cast<std::uint8_t>(row.status)).put(row.choice).put(row.value).put(row.scores);
   table.put(row.votes).put(row.unreadable).put(row.agreement).put(row.orders);
   table.end_row();

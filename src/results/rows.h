@@ -15,6 +15,7 @@ struct SampleRow {
   std::string suite;
   std::string id;
   std::string group;     ///< sub-dataset, system, …; empty where the suite has none
+  std::string cluster;   ///< samples that share it are drawn together for intervals
   std::string question;
   std::string human_choice;  ///< as Verdict::choice; empty where people gave none
   double human_value = 0;    ///< NaN where people gave no number

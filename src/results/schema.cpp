@@ -13,6 +13,7 @@ constexpr Column kSchema[] = {
     {"samples", "suite", text, "suite id"},
     {"samples", "id", text, "sample id, unique in its suite"},
     {"samples", "group", text, "sub-dataset or system the sample belongs to; may be empty"},
+    {"samples", "cluster", text, "samples that share it are drawn together for intervals"},
     {"samples", "question", text, "what the candidates answer"},
     {"samples", "human_choice", text, "choice of the human label: A, B, tie, ...; empty if none"},
     {"samples", "human_value", f64, "number of the human label; NaN if none"},

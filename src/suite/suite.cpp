@@ -15,6 +15,7 @@
 #include "base/tar_member.h"
 #include "job/paths.h"
 #include "job/reader.h"
+#include "suite/json_line.h"
 
 namespace assize::suite {
 
@@ -257,12 +258,13 @@ void read_samples(const fs::path& file, std::string_view contents, const fs::pat
     Sample sample;
     sample.line = line;
     sample.row = static_cast<std::uint32_t>(suite.samples.size());
-    const Json json = Json::parse(text, nullptr, false);
-    if (!json.is_object()) {
-      found.add(line, "", "broken line: it is not a JSON object");
+    const JsonLine read = read_json_line(text);
+    if (!read.problem.empty()) {
+      const auto id = read.object.is_object() ? read.object.find("id") : read.object.end();
+      found.add(line, id != read.object.end() && id->is_string() ? id->get<std::string>() : "", read.problem);
       continue;
     }
-    LineReader(json, sample, folder, found).read(suite);
+    LineReader(read.object, sample, folder, found).read(suite);
     check_candidates(suite, sample, found);
     if (suite.annotators > 0 && sample.annotators.size() != static_cast<std::size_t>(suite.annotators)) {
       found.add(line, sample.id, fmt::format("has the labels of {} annotators, 'annotators' of the suite is {}",
@@ -270,6 +272,10 @@ void read_samples(const fs::path& file, std::string_view contents, const fs::pat
     }
     if (!sample.id.empty() && !ids.insert(sample.id).second) found.add(line, sample.id, "this id stands in the file twice");
     suite.samples.push_back(std::move(sample));
+  }
+  const bool grouped = std::any_of(suite.samples.begin(), suite.samples.end(), [](const auto& s) { return !s.group.empty(); });
+  for (const auto& sample : suite.samples) {
+    if (grouped && sample.group.empty()) found.add(sample.line, sample.id, "has no 'group', other samples have one");
   }
   found.finish();
 }

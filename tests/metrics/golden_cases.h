@@ -96,4 +96,36 @@ inline std::string word(std::size_t number, std::uint64_t column) {
   return out;
 }
 
+// How often each of 2 to 5 systems won against each other: systems x systems.
+struct Wins {
+  std::size_t systems = 0;
+  std::vector<double> cells;
+};
+
+inline Wins wins(std::size_t number) {
+  Wins out;
+  out.systems = 2 + number % 4;
+  for (std::size_t i = 0; i < out.systems; ++i) {
+    for (std::size_t j = 0; j < out.systems; ++j)
+      out.cells.push_back(i == j ? 0 : static_cast<double>(bits(number, 86, 8 * i + j) % (number % 3 ? 12 : 3)) / 2);
+  }
+  return out;
+}
+
+// People's numbers and two judges' on a few items.
+struct Judges {
+  std::vector<double> truth, first, second;
+};
+
+inline Judges judges(std::size_t number) {
+  const double scale = number % 2 ? 4 : 1000;
+  Judges out;
+  for (std::size_t i = 0; i < 2 + number % 7; ++i) {
+    out.truth.push_back(std::floor(scale * uniform(number, 80, i)) / scale);
+    out.first.push_back(std::floor(scale * uniform(number, 81, i)) / scale);
+    out.second.push_back(std::floor(scale * uniform(number, 82, i)) / scale);
+  }
+  return out;
+}
+
 }  // namespace golden

@@ -8,6 +8,8 @@
 #include "metrics/bootstrap.h"
 #include "metrics/categorical.h"
 #include "metrics/correlation.h"
+#include "metrics/ranking.h"
+#include "metrics/significance.h"
 #include "support/catch.h"
 
 namespace assize::metrics {
@@ -50,11 +52,14 @@ RatingTable rated(std::size_t c, bool missing) {
   return {ratings.classes, ratings.cells};
 }
 
-Figure alpha(std::size_t c, Level level) {
-  const auto ratings = rated(c, true);
-  std::vector<double> values;
-  for (std::size_t v = 0; v < ratings.classes; ++v) values.push_back(static_cast<double>(v));
-  return krippendorff_alpha(ratings, values, level);
+// Classes as numbers 0, 1, …: as many of each as the table says.
+Figure interval_alpha(std::size_t c) {
+  const auto table = rated(c, true);
+  std::vector<std::vector<double>> ratings(table.items());
+  for (std::size_t i = 0; i < table.cells.size(); ++i)
+    ratings[i / table.classes].insert(ratings[i / table.classes].end(), static_cast<std::size_t>(table.cells[i]),
+                                      static_cast<double>(i % table.classes));
+  return IntervalAlpha(ratings)();
 }
 
 }  // namespace
@@ -82,9 +87,9 @@ TEST_CASE("label agreement equals scikit-learn's", "[golden]") {
 
 TEST_CASE("agreement of several raters equals statsmodels' and krippendorff's", "[golden]") {
   check("fleiss_kappa", [](std::size_t c) { return fleiss_kappa(rated(c, false)); });
-  check("alpha_nominal", [](std::size_t c) { return alpha(c, Level::nominal); });
-  check("alpha_ordinal", [](std::size_t c) { return alpha(c, Level::ordinal); });
-  check("alpha_interval", [](std::size_t c) { return alpha(c, Level::interval); });
+  check("alpha_nominal", [](std::size_t c) { return krippendorff_alpha(rated(c, true), Level::nominal); });
+  check("alpha_ordinal", [](std::size_t c) { return krippendorff_alpha(rated(c, true), Level::ordinal); });
+  check("alpha_interval", interval_alpha);
 }
 
 TEST_CASE("the edit distance equals its definition", "[golden]") {
@@ -107,6 +112,37 @@ TEST_CASE("BCa bounds and the normal quantile equal SciPy's", "[golden]") {
   check("bca_high", [&](std::size_t c) { return Figure{bounds(c).high}; });
   check("normal_quantile", [](std::size_t c) {
     return Figure{normal_quantile(std::pow(golden::uniform(c, 60, 0), static_cast<double>(1 + c % 9)))};
+  });
+}
+
+TEST_CASE("Bradley-Terry strengths equal those of a logistic regression", "[golden]") {
+  const auto strength = [](std::size_t c) {
+    const auto wins = golden::wins(c);
+    const Strengths strengths = bradley_terry({wins.systems, wins.cells});
+    return strengths.undefined ? no_figure(strengths.undefined) : Figure{strengths.values[0], nullptr};
+  };
+  check("bradley_terry", strength, 1e-8);
+}
+
+TEST_CASE("tests between two judges equal SciPy's and statsmodels'", "[golden]") {
+  check("sign_flip_test", [](std::size_t c) {
+    const auto judges = golden::judges(c);
+    std::vector<double> differences;
+    for (std::size_t i = 0; i < judges.first.size(); ++i) differences.push_back(judges.second[i] - judges.first[i]);
+    return sign_flip_test(differences, {});
+  });
+  check("swap_test", [](std::size_t c) {
+    const auto judges = golden::judges(2 * c);
+    return swap_test(judges.truth, judges.first, judges.second, {});
+  });
+  check("mcnemar", [](std::size_t c) {
+    const auto count = [&](std::uint64_t column) { return static_cast<std::int64_t>(golden::bits(c, column, 0) % (3 + c)); };
+    return Figure{mcnemar(count(83), count(84))};
+  });
+  check("holm", [](std::size_t c) {
+    std::vector<double> p;
+    for (std::size_t i = 0; i < 1 + c % 9; ++i) p.push_back(std::pow(golden::uniform(c, 85, i), 4));
+    return Figure{holm(p).front()};
   });
 }
 

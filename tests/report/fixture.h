@@ -104,27 +104,12 @@ inline report::SuiteReport suite(const std::string& id, const std::vector<metric
   return out;
 }
 
-inline report::ReportData data() {
-  report::ReportData d;
-  d.run = "flex-vl-plain";
-  d.judge = "flex-vl-7b (Qwen2_5_VLForConditionalGeneration, bf16)";
-  d.version = "0.1.0";
-  d.made = "2026-11-24 18:40 UTC";
-  d.state = "complete";
-  d.job_text =
-      "kind: evaluate\njudge: configs/judges/flex-vl-7b.yaml\nsuites: [configs/suites/plain.yaml]\njudging: "
-      "{votes: 5, orders: both, seed: 7}\n";
-  const auto fair = pair_samples(200, 5, 0.75, 0.02, 0.05, 3), poor = pair_samples(60, 1, 0.4, 0.62, 0.3, 4);
-  const auto scores = score_samples(280, 5);
-  d.suites = {suite("plain", fair, verdict::Protocol::pair),
-              suite("speech quality", scores, verdict::Protocol::score),
-              suite("plain, small judge", poor, verdict::Protocol::pair)};
-  d.suites[0].calls.redone = 12;
-  d.cost = {812.4, 1590.2, 1845200, 402300, 934112, 2, "2 ranks, Intel Xeon, AVX-512, tensor parallel 1"};
-
+/// The first `count` telling items of samples of the suite "plain".
+inline std::vector<report::Item> items(const std::vector<metrics::JudgedSample>& fair, std::size_t count) {
+  std::vector<report::Item> items;
   std::vector<std::int64_t> sizes;
   for (std::size_t i = 0; i < fair.size(); ++i) sizes.push_back(static_cast<std::int64_t>(i * 37 % 101));
-  for (const auto& telling : report::telling_items(fair, verdict::Protocol::pair, sizes, 6)) {
+  for (const auto& telling : report::telling_items(fair, verdict::Protocol::pair, sizes)) {
     const auto& sample = fair[telling.sample];
     report::Item item;
     item.suite = "plain";
@@ -149,8 +134,36 @@ inline report::ReportData data() {
       call.output_tokens = 180;
       item.calls.push_back(call);
     }
-    d.items.push_back(item);
+    items.push_back(item);
+    if (items.size() == count) break;
   }
+  return items;
+}
+
+inline report::ItemList list_of(std::vector<report::Item> items) {
+  const std::size_t count = items.size();
+  return {count, [items = std::move(items)](std::size_t i, report::Pictures) { return items[i]; }};
+}
+
+inline report::ReportData data() {
+  report::ReportData d;
+  d.run = "flex-vl-plain";
+  d.judge = "flex-vl-7b (Qwen2_5_VLForConditionalGeneration, bf16)";
+  d.version = "0.1.0";
+  d.made = "2026-11-24 18:40 UTC";
+  d.state = "complete";
+  d.job_text =
+      "kind: evaluate\njudge: configs/judges/flex-vl-7b.yaml\nsuites: [configs/suites/plain.yaml]\njudging: "
+      "{votes: 5, orders: both, seed: 7}\n";
+  const auto fair = pair_samples(200, 5, 0.75, 0.02, 0.05, 3), poor = pair_samples(60, 1, 0.4, 0.62, 0.3, 4);
+  const auto scores = score_samples(280, 5);
+  d.suites = {suite("plain", fair, verdict::Protocol::pair),
+              suite("speech quality", scores, verdict::Protocol::score),
+              suite("plain, small judge", poor, verdict::Protocol::pair)};
+  d.suites[0].calls.redone = 12;
+  d.cost = {812.4, 1590.2, 1845200, 402300, 934112, 2, "2 ranks, Intel Xeon, AVX-512, tensor parallel 1"};
+
+  d.items = list_of(items(fair, 25));
   return d;
 }
 

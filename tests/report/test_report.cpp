@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "fixture.h"
+#include "report/items.h"
 #include "report/text.h"
 #include "support/catch.h"
 
@@ -22,6 +23,9 @@ std::string all_findings(const SuiteReport& suite) {
   for (const auto& finding : findings(suite)) out += finding + "\n";
   return out;
 }
+
+// The page alone, with the items that are inside it.
+std::string page_of(const ReportData& data) { return html(data, lay_out_items(data, {})); }
 
 const ReportData& example() {
   static const ReportData kData = fixture::data();
@@ -41,7 +45,8 @@ TEST_CASE("nothing that a model wrote becomes markup", "[report]") {
     metric.rule = metric.estimate.no_interval = attack;
   }
   data.suites[0].distribution[0].label = data.suites[0].confusion.labels[0] = attack;
-  for (auto& item : data.items) {
+  auto items = fixture::items(fixture::pair_samples(40, 2, 0.7, 0.1, 0.1, 9), 12);
+  for (auto& item : items) {
     item.suite = item.sample_id = item.group = item.question = item.human = item.verdict = attack;
     item.images = {"javascript:alert(1)", "data:text/html;base64,PHNjcmlwdD4=", "https://example.org/x.png",
                    "x\" onload=\"alert(1)"};
@@ -50,7 +55,8 @@ TEST_CASE("nothing that a model wrote becomes markup", "[report]") {
       call.verdict.status = verdict::VerdictStatus::unreadable;
     }
   }
-  const std::string page = html(data);
+  data.items = fixture::list_of(items);
+  const std::string page = page_of(data);
   CHECK_FALSE(contains(page, "<script>"));
   CHECK_FALSE(contains(page, "<img src=x"));
   CHECK_FALSE(contains(page, "javascript:"));
@@ -82,7 +88,7 @@ TEST_CASE("escaping keeps text and replaces what HTML cannot hold", "[report]") 
 }
 
 TEST_CASE("the page needs no network and names every suite", "[report]") {
-  const std::string page = html(example());
+  const std::string page = page_of(example());
   CHECK_FALSE(contains(page, "http://"));
   CHECK_FALSE(contains(page, "https://"));
   CHECK(contains(page, "default-src 'none'"));
@@ -95,28 +101,54 @@ TEST_CASE("the page needs no network and names every suite", "[report]") {
   CHECK(std::filesystem::file_size(folder / "report.html") == page.size());
 }
 
-// The page as a browser sees it: our script has run, what the model wrote has not.
-TEST_CASE("the page works in a browser", "[report][chromium]") {
+namespace {
+
+// The document after a browser has opened `page`; empty where there is no browser.
+std::string document_of(const std::filesystem::path& page) {
   const char* const browsers[] = {"chromium", "chromium-browser", "google-chrome"};
   const auto found = std::find_if(std::begin(browsers), std::end(browsers), [](const std::string& name) {
     return std::system(("command -v " + name + " > /dev/null 2>&1").c_str()) == 0;
   });
   if (found == std::end(browsers)) {
     WARN("skipped: no Chromium on this machine");
-    return;
+    return {};
   }
+  const auto folder = page.parent_path();
+  const std::string command =
+      std::string(*found) + " --headless --no-sandbox --disable-gpu --virtual-time-budget=10000 --user-data-dir='" +
+      (folder / "profile").string() + "' --dump-dom 'file://" + page.string() + "' > '" + (folder / "dom.html").string() +
+      "' 2> /dev/null";
+  REQUIRE(std::system(command.c_str()) == 0);
+  return base::read_file(folder / "dom.html");
+}
+
+}  // namespace
+
+// The page as a browser sees it: our script has run, what the model wrote has not.
+TEST_CASE("the page works in a browser", "[report][chromium]") {
   const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-browser";
   std::filesystem::create_directories(folder);
   write_report(folder, example());
-  const std::string command =
-      std::string(*found) + " --headless --no-sandbox --disable-gpu --user-data-dir='" +
-      (folder / "profile").string() + "' --dump-dom 'file://" + (folder / "report.html").string() + "' > '" +
-      (folder / "dom.html").string() + "' 2> /dev/null";
-  REQUIRE(std::system(command.c_str()) == 0);
-  const std::string dom = base::read_file(folder / "dom.html");
+  const std::string dom = document_of(folder / "report.html");
+  if (dom.empty()) return;
   CHECK(contains(dom, "<title>flex-vl-plain – assize</title>"));
-  const std::string all = std::to_string(example().items.size());
+  const std::string all = std::to_string(example().items.count);
   CHECK(contains(dom, ">" + all + " of " + all + "</span>"));
+  CHECK_FALSE(contains(dom, "<img src"));
+}
+
+TEST_CASE("a browser loads the items beside the page when they are asked for", "[report][chromium]") {
+  const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-loads";
+  std::filesystem::create_directories(folder);
+  write_report(folder, many_items());
+  const auto clicked = folder / "clicked.html";
+  std::ofstream(clicked) << base::read_file(folder / "report.html") << "<script nonce=\"assize-report\">"
+                         << "setInterval(function () { document.querySelector('#more button').click(); }, 200);</script>";
+  const std::string dom = document_of(clicked);
+  if (dom.empty()) return;
+  CHECK(contains(dom, ">2700 of 2700</span>"));
+  CHECK(contains(dom, "2699-beside"));
+  CHECK_FALSE(contains(dom, "<title>attacked</title>"));
   CHECK_FALSE(contains(dom, "<img src"));
 }
 
@@ -171,33 +203,83 @@ TEST_CASE("metrics.json and metrics.csv hold the same figures", "[report]") {
   CHECK(metrics_json(example()) == metrics_json(fixture::data()));
 }
 
-TEST_CASE("the telling items are the worst of each reason", "[report]") {
+TEST_CASE("the telling items come first: the worst of each reason in turn", "[report]") {
   auto samples = fixture::pair_samples(50, 3, 0.7, 0.1, 0.1, 9);
+  samples[3].votes.clear();  // not judged yet
   std::vector<std::int64_t> sizes(samples.size(), 1);
   sizes[17] = 500;
-  const auto items = telling_items(samples, verdict::Protocol::pair, sizes, 5);
-  unsigned all = 0;
-  int disagreements = 0;
+  const auto items = telling_items(samples, verdict::Protocol::pair, sizes);
+  CHECK(items.size() == 49);
+  std::vector<int> seen(samples.size());
   for (const auto& item : items) {
-    all |= item.reasons;
-    if (item.reasons & kDisagrees) {
-      ++disagreements;
-      CHECK(samples[item.sample].human != samples[item.sample].combined.choice);
-    }
-    if (item.reasons & kUnreadable) CHECK(samples[item.sample].combined.unreadable > 0);
+    ++seen[item.sample];
+    const auto& sample = samples[item.sample];
+    CHECK(((item.reasons & kDisagrees) != 0) == (sample.combined.ok() && sample.human != sample.combined.choice));
+    CHECK(((item.reasons & kUnreadable) != 0) == (sample.combined.unreadable > 0));
+    CHECK(((item.reasons & kSampled) != 0) == (item.reasons == kSampled));
   }
-  CHECK(disagreements <= 5);
-  CHECK((all & kUnreadable) != 0);
-  CHECK(std::any_of(items.begin(), items.end(),
-                    [](const auto& i) { return i.sample == 17 && (i.reasons & kLongest); }));
-  CHECK(telling_items({}, verdict::Protocol::pair, {}, 5).empty());
+  CHECK(seen[3] == 0);
+  CHECK(*std::max_element(seen.begin(), seen.end()) == 1);
+  unsigned first = 0;
+  for (std::size_t i = 0; i < 5; ++i) first |= items[i].reasons;
+  CHECK(first == (kDisagrees | kUnreadable | kLongest | kOrderFlips | kSampled));
+  CHECK(items[2].sample == 17);
+  CHECK(telling_items({}, verdict::Protocol::pair, {}).empty());
+}
+
+namespace {
+
+// 2,700 small items: 700 too many for the page.
+ReportData many_items() {
+  ReportData data = example();
+  const auto some = fixture::items(fixture::pair_samples(40, 1, 0.7, 0.1, 0.1, 9), 30);
+  data.items.count = 2700;
+  data.items.item = [some](std::size_t i, Pictures pictures) {
+    Item item = some[i % some.size()];
+    item.sample_id = fmt::format("{}-{}", i, pictures == Pictures::inlined ? "inside" : "beside");
+    return item;
+  };
+  return data;
+}
+
+}  // namespace
+
+TEST_CASE("items that are too many for the page are beside it", "[report]") {
+  const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-many";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder / kItemFolder);
+  std::ofstream(folder / kItemFolder / "00007.js") << "of an earlier report";
+  write_report(folder, many_items());
+  const std::string page = base::read_file(folder / "report.html");
+  CHECK(page.size() < (std::size_t{25} << 20));
+  CHECK(contains(page, "1999-inside"));
+  CHECK_FALSE(contains(page, "2000-"));
+  CHECK(contains(page, "data-files=\"2\">700 more"));
+  CHECK_FALSE(std::filesystem::exists(folder / kItemFolder / "00007.js"));
+  const std::string first = base::read_file(folder / kItemFolder / "00000.js"), second = base::read_file(folder / kItemFolder / "00001.js");
+  CHECK(contains(first, "2000-beside"));
+  CHECK(contains(second, "2699-beside"));
+  CHECK_FALSE(contains(first, "<script"));
+
+  // Large items: the page stops at its size, not at their number.
+  ReportData large = many_items();
+  large.items.count = 60;
+  large.items.item = [](std::size_t, Pictures) {
+    Item item;
+    item.question = std::string(std::size_t{1} << 20, 'x');
+    return item;
+  };
+  const ItemPages pages = lay_out_items(large, folder);
+  CHECK(pages.inside_count == 19);
+  CHECK(pages.inside.size() < (std::size_t{20} << 20));
+  CHECK(pages.files == 11);
 }
 
 TEST_CASE("a report of nothing is a report", "[report]") {
   ReportData data;
   data.suites.resize(1);
   data.suites[0].id = "empty";
-  CHECK(contains(html(data), "Nothing was judged yet"));
+  CHECK(contains(page_of(data), "Nothing was judged yet"));
   CHECK(contains(markdown(data), "No call was judged yet"));
   CHECK(nlohmann::json::parse(metrics_json(data)).at("suites").size() == 1);
 }
@@ -211,6 +293,7 @@ TEST_CASE("only pictures become picture URIs", "[report]") {
   CHECK(image_uri(folder / "a.png", 5).empty());
   CHECK(image_uri(folder / "b.png", 100).empty());
   CHECK(image_uri(folder / "none.png", 100).empty());
+  CHECK(image_link(folder / "a #1%.png", folder / "run") == "../a%20%231%25.png");
 }
 
 }  // namespace assize::report

@@ -34,6 +34,7 @@ void write_run(const fs::path& path, int samples, int shape, const std::string& 
     results::SampleRow sample;
     sample.suite = "plain";
     sample.id = "sample-" + std::to_string(s);
+    sample.cluster = "prompt " + std::to_string(s / 2);
     sample.question = question + std::to_string(s) + " \xE2\x82\xAC";
     sample.human_choice = s % 2 ? "A" : "";
     sample.human_value = s % 2 ? s : kNaN;
@@ -75,7 +76,7 @@ TEST_CASE("results.h5 gives back what was written, over several chunks") {
   CHECK(reader.rows("timing") == 4 * kSamples);
 
   const auto ids = reader.texts("samples", "id");
-  const auto questions = reader.texts("samples", "question");
+  const auto questions = reader.texts("samples", "question"), clusters = reader.texts("samples", "cluster");
   const auto human = reader.numbers("samples", "human_value");
   const auto scores = reader.lists("samples", "scores");
   REQUIRE(ids.size() == kSamples);
@@ -83,6 +84,7 @@ TEST_CASE("results.h5 gives back what was written, over several chunks") {
   for (int s = 0; s < kSamples; ++s) {
     const auto i = static_cast<std::size_t>(s);
     wrong += ids[i] != "sample-" + std::to_string(s);
+    wrong += clusters[i] != "prompt " + std::to_string(s / 2);
     wrong += questions[i] != "question " + std::to_string(s) + " \xE2\x82\xAC";
     wrong += s % 2 ? human[i] != s : !std::isnan(human[i]);
     wrong += scores[i] != (s % 2 ? std::vector<double>{1.5, s / 3.0} : std::vector<double>{});

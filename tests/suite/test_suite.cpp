@@ -31,7 +31,7 @@ TEST_CASE("suite: samples are read as they stand") {
   TemporaryFolder folder;
   folder.write("media/x.png", "not looked at yet");
   const Suite suite = load_suite(
-      write_suite(folder, pair_line("a") + "\n" +
+      write_suite(folder, pair_line("a", R"(, "group": "g")") + "\n" +
                               pair_line("b", R"(, "annotators": {"second": "tie"}, "group": "g", "images": ["media/x.png"])"),
                   "count: 2\n"),
       0, 0);
@@ -86,6 +86,21 @@ TEST_CASE("suite: a link that leads out of the suite's folder is refused unless 
   CHECK_THROWS_WITH(load("up/secret.png", ""), Contains("outside the suite's folder"));
   CHECK_NOTHROW(load("media/in.png", ""));
   CHECK_NOTHROW(load("media/out.png", "links: anywhere\n"));
+}
+
+TEST_CASE("suite: two labels by one annotator, a missing group, a score that is no number") {
+  TemporaryFolder folder;
+  CHECK_THROWS_WITH(load_suite(write_suite(folder, pair_line("a") + pair_line("b", R"(, "annotators": {"eve": "A", "eve": "B"})")), 0, 0),
+                    Contains("samples.jsonl:2: sample 'b': 'eve' is there twice"));
+  CHECK_THROWS_WITH(load_suite(write_suite(folder, pair_line("a", R"(, "group": "g")") + pair_line("b")), 0, 0),
+                    Contains("samples.jsonl:2: sample 'b': has no 'group'"));
+  CHECK_NOTHROW(load_suite(write_suite(folder, pair_line("a", R"(, "annotators": {"eve": "A", "ann": "B"})") + pair_line("b")), 0, 0));
+  folder.write("prompt.yaml", "id: p\nuser: \"{candidate_1}\"\n");
+  const auto scores = folder.write("suite.yaml", "id: s\nprotocol: score\nprompt: prompt.yaml\nrange: [1, 5]\n");
+  folder.write("samples.jsonl", R"({"id": "a", "candidates": ["1"], "human": "nan"})");
+  CHECK_THROWS_WITH(load_suite(scores, 0, 0), Contains("samples.jsonl:1: sample 'a': 'human' is 'nan', it must be a number from 1 to 5"));
+  folder.write("samples.jsonl", R"({"id": "a", "candidates": ["1"], "human": NaN})");
+  CHECK_THROWS_WITH(load_suite(scores, 0, 0), Contains("samples.jsonl:1: broken line"));
 }
 
 TEST_CASE("suite: a wrong count, a label where ties are not allowed, scores out of range") {

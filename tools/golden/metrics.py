@@ -13,8 +13,11 @@ from pathlib import Path
 import krippendorff
 import numpy as np
 from scipy import stats
+from scipy.sparse.csgraph import connected_components
 from sklearn import metrics as sk
+from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.inter_rater import fleiss_kappa
+from statsmodels.stats.multitest import multipletests
 
 warnings.filterwarnings("ignore")
 CASES = 252
@@ -111,6 +114,68 @@ def bca(case):
     return np.quantile(resampled, stats.norm.cdf(z0 + z / (1 - a * z))).tolist()
 
 
+def judges(case):
+    """People's numbers and two judges' on 2 to 8 items: continuous, or with ties."""
+    items, scale = 2 + case % 7, 4 if case % 2 else 1000
+    return [[math.floor(scale * uniform(case, column, i)) / scale for i in range(items)] for column in (80, 81, 82)]
+
+
+def sign_flip(case):
+    _, first, second = judges(case)
+    return stats.permutation_test((first, second), lambda a, b, axis: np.mean(b - a, axis=axis), permutation_type="samples",
+                                  vectorized=True, n_resamples=np.inf).pvalue
+
+
+def swap(case):
+    truth, first, second = judges(2 * case)
+    columns = [stats.zscore(first), stats.zscore(second)]
+    if not all(np.isfinite(c).all() for c in columns) or len(set(truth)) == 1:
+        return math.nan
+    r = lambda x: np.corrcoef(truth, x)[0, 1]
+    return stats.permutation_test(columns, lambda a, b: r(b) - r(a), permutation_type="samples", vectorized=False,
+                                  n_resamples=np.inf).pvalue
+
+
+def wins(case):
+    """How often each of 2 to 5 systems won against each other, in halves; sparse in some cases."""
+    systems = 2 + case % 4
+    table = np.zeros((systems, systems))
+    for i in range(systems):
+        for j in range(systems):
+            if i != j:
+                table[i, j] = bits(case, 86, 8 * i + j) % (3 if case % 3 == 0 else 12) / 2
+    return table
+
+
+def bradley_terry(case):
+    """The first system's strength: logistic regression on who plays, weighted by wins, by Newton's method."""
+    table = wins(case)
+    if connected_components(table > 0, directed=True, connection="strong")[0] > 1:
+        return math.nan
+    systems = len(table)
+    strength = np.zeros(systems)
+    for _ in range(100):
+        p = 1 / (1 + np.exp(strength[None, :] - strength[:, None]))
+        games = table + table.T
+        gradient = (table - games * p).sum(1)
+        weight = games * p * (1 - p)
+        hessian = np.diag(weight.sum(1)) - weight
+        strength = strength + np.linalg.lstsq(hessian, gradient, rcond=None)[0]
+        strength -= strength.mean()
+    return strength[0]
+
+
+def mcnemar_p(case):
+    only_first, only_second = bits(case, 83, 0) % (3 + case), bits(case, 84, 0) % (3 + case)
+    exact = only_first + only_second < 25
+    return min(1, mcnemar([[0, only_first], [only_second, 0]], exact=exact, correction=True).pvalue)
+
+
+def holm(case):
+    """The adjusted value of the first of 1 to 9 p-values."""
+    return multipletests([uniform(case, 85, i) ** 4 for i in range(1 + case % 9)], method="holm")[1][0]
+
+
 def value(compute):
     try:
         result = float(compute())
@@ -152,6 +217,11 @@ golden = {
     "bca_low": column(lambda c: bca(c)[0]),
     "bca_high": column(lambda c: bca(c)[1]),
     "normal_quantile": column(lambda c: stats.norm.ppf(uniform(c, 60, 0) ** (1 + c % 9))),
+    "sign_flip_test": column(sign_flip),
+    "swap_test": column(swap),
+    "mcnemar": column(mcnemar_p),
+    "holm": column(holm),
+    "bradley_terry": column(bradley_terry),
 }
 out = Path(__file__).resolve().parents[2] / "tests/golden/metrics.json"
 out.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in golden.items()) + "\n}\n")
