@@ -88,7 +88,7 @@ CallCount check_calls(const Plan& plan, const JournalRows& rows, Findings& findi
   ItemMaker maker(plan);
   for (const auto& suite : plan.suites) {
     for (const auto& sample : suite.samples) {
-      std::vector<std::uint16_t> last;
+      base::CallKey last;
       base::Hash128 asked;
       for (const base::CallKey& key : call_keys(plan, suite, sample)) {
         ++count.wanted;
@@ -97,9 +97,9 @@ CallCount check_calls(const Plan& plan, const JournalRows& rows, Findings& findi
         ++count.judged;
         odd += row->second.odd;
         if (!can_ask) continue;
-        if (last != key.presentation) {
-          asked = maker.prompt(suite, sample, key.presentation).asked;
-          last = key.presentation;
+        if (last.presentation != key.presentation || last.criterion != key.criterion) {
+          asked = maker.prompt(suite, sample, key).asked;
+          last = key;
         }
         if (asked == row->second.asked) continue;
         if (changed++ == 0) first_changed = fmt::format("sample '{}' of suite '{}'", sample.id, suite.id);

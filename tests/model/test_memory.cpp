@@ -18,6 +18,8 @@ class CountingBackend final : public backend::Backend {
 
   std::string name() const override { return "counting"; }
   const comm::Comm& group() const override { return group_; }
+  std::size_t value_bytes() const override { return sizeof(float); }
+  std::size_t memory_bytes() const override { return allocated_bytes; }
   backend::Activation allocate(std::int64_t rows, std::int32_t cols) override {
     allocated_bytes += static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) * sizeof(float);
     return {nullptr, cols};

@@ -137,6 +137,23 @@ TEST_CASE("the page works in a browser", "[report][chromium]") {
   CHECK_FALSE(contains(dom, "<img src"));
 }
 
+namespace {
+
+// 2,700 small items: 700 too many for the page.
+ReportData many_items() {
+  ReportData data = example();
+  const auto some = fixture::items(fixture::pair_samples(40, 1, 0.7, 0.1, 0.1, 9), 30);
+  data.items.count = 2700;
+  data.items.item = [some](std::size_t i, Pictures pictures) {
+    Item item = some[i % some.size()];
+    item.sample_id = fmt::format("{}-{}", i, pictures == Pictures::inlined ? "inside" : "beside");
+    return item;
+  };
+  return data;
+}
+
+}  // namespace
+
 TEST_CASE("a browser loads the items beside the page when they are asked for", "[report][chromium]") {
   const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-loads";
   std::filesystem::create_directories(folder);
@@ -226,23 +243,6 @@ TEST_CASE("the telling items come first: the worst of each reason in turn", "[re
   CHECK(items[2].sample == 17);
   CHECK(telling_items({}, verdict::Protocol::pair, {}).empty());
 }
-
-namespace {
-
-// 2,700 small items: 700 too many for the page.
-ReportData many_items() {
-  ReportData data = example();
-  const auto some = fixture::items(fixture::pair_samples(40, 1, 0.7, 0.1, 0.1, 9), 30);
-  data.items.count = 2700;
-  data.items.item = [some](std::size_t i, Pictures pictures) {
-    Item item = some[i % some.size()];
-    item.sample_id = fmt::format("{}-{}", i, pictures == Pictures::inlined ? "inside" : "beside");
-    return item;
-  };
-  return data;
-}
-
-}  // namespace
 
 TEST_CASE("items that are too many for the page are beside it", "[report]") {
   const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-many";
