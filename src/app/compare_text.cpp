@@ -34,7 +34,7 @@ std::string p_text(const metrics::Figure& p) {
 std::string value_text(const metrics::Estimate& e) { return e.defined() ? fmt::format("{:.4f}", e.value) : "-"; }
 
 std::string shown_text(const std::string& text) {
-  if (text.empty()) return "(no text)";
+  if (text.empty()) return "      (no text)";
   std::string cut = report::printable(std::string_view(text).substr(0, kShownText));
   if (text.size() > kShownText) cut += fmt::format(" … ({} bytes; --json has all)", text.size());
   std::string indented = "      ";

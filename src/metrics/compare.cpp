@@ -22,7 +22,8 @@ struct Columns {
 std::vector<std::uint32_t> clusters_of(const Samples& items) {
   std::vector<std::string> names;
   for (const auto* item : items) names.push_back(item->cluster);
-  const bool clustered = std::any_of(names.begin(), names.end(), [](const auto& name) { return !name.empty(); });
+  const bool clustered =
+      std::any_of(names.begin(), names.end(), [](const auto& name) { return !name.empty(); });
   return clustered ? dense(names, EmptyName::own) : std::vector<std::uint32_t>{};
 }
 
@@ -51,7 +52,8 @@ class Comparer {
     const std::size_t begin = out_.size();
     for (const auto& [name, members] : groups) compare(name, members, false);
     std::vector<double> p;
-    for (std::size_t i = begin; i < out_.size(); ++i) p.push_back(out_[i].permutation.defined() ? out_[i].permutation.value : 1);
+    for (std::size_t i = begin; i < out_.size(); ++i)
+      p.push_back(out_[i].permutation.defined() ? out_[i].permutation.value : 1);
     const auto adjusted = holm(p);
     for (std::size_t i = begin; i < out_.size(); ++i) out_[i].holm = adjusted[i - begin];
     return std::move(out_);
@@ -64,7 +66,8 @@ class Comparer {
       return;
     }
     if (rule_.protocol == Protocol::rank) {
-      means(group, "normalised Levenshtein", "edits between the rankings over the longer length", items, ranking_distance);
+      means(group, "normalised Levenshtein", "edits between the rankings over the longer length", items,
+            ranking_distance);
       out_.back().lower_is_better = true;
       return;
     }
@@ -73,7 +76,8 @@ class Comparer {
     row.only_first = row.only_second = 0;
     for (std::size_t i = 0; i < items.first.size(); ++i) {
       // The first judge's entry holds people's label for both.
-      const bool a = right(*items.first[i]) > 0, b = items.second[i]->combined.choice == items.first[i]->human;
+      const bool a = right(*items.first[i]) > 0,
+                 b = items.second[i]->combined.choice == items.first[i]->human;
       row.only_first += a && !b;
       row.only_second += b && !a;
     }
@@ -94,7 +98,8 @@ class Comparer {
     const auto clusters = clusters_of(items.first);
     Comparison row;
     row.permutation = sign_flip_test(difference, permutations_, clusters);
-    add(std::move(row), group, name, what, items, mean_statistic(first), mean_statistic(second), clusters);
+    add(std::move(row), group, name, what, items, mean_statistic(first), mean_statistic(second),
+        mean_statistic(difference), clusters);
   }
 
   void correlations(const std::string& group, const PairedSamples& items, bool all_metrics) {
@@ -107,17 +112,21 @@ class Comparer {
     const auto clusters = clusters_of(items.first);
     Comparison row;
     row.permutation = swap_test(human, first, second, permutations_, clusters);
-    add(row, group, "Pearson", "over samples", items, Pearson(human, first), Pearson(human, second), clusters);
+    add(row, group, "Pearson", "over samples", items, Pearson(human, first), Pearson(human, second), {},
+        clusters);
     if (!all_metrics) return;
-    row.permutation = swap_test(average_ranks(human), average_ranks(first), average_ranks(second), permutations_, clusters);
-    add(row, group, "Spearman", "over samples; equal scores share a rank", items, Spearman(human, first), Spearman(human, second), clusters);
+    row.permutation =
+        swap_test(average_ranks(human), average_ranks(first), average_ranks(second), permutations_, clusters);
+    add(row, group, "Spearman", "over samples; equal scores share a rank", items, Spearman(human, first),
+        Spearman(human, second), {}, clusters);
     means(group, "mean absolute error", "as scored", items,
           [](const JudgedSample& s) { return std::abs(s.combined.value - *s.human_score); });
     out_.back().lower_is_better = true;
   }
 
-  void add(Comparison row, const std::string& group, const char* name, const char* what, const PairedSamples& items,
-           const Statistic& first, const Statistic& second, const std::vector<std::uint32_t>& clusters) {
+  void add(Comparison row, const std::string& group, const char* name, const char* what,
+           const PairedSamples& items, const Statistic& first, const Statistic& second,
+           const Statistic& difference, const std::vector<std::uint32_t>& clusters) {
     row.group = group;
     row.name = name;
     row.rule = what;
@@ -126,7 +135,9 @@ class Comparer {
     };
     row.first = estimate(first);
     row.second = estimate(second);
-    row.difference = estimate([&](Counts counts) -> Figure {
+    // Of means the difference is given as a mean of its own: resamples equal to the figure are equal to the
+    // bit.
+    row.difference = estimate(difference ? difference : [&](Counts counts) -> Figure {
       const Figure a = first(counts), b = second(counts);
       if (!a.defined()) return a;
       return b.defined() ? Figure{b.value - a.value, nullptr} : b;
@@ -189,9 +200,8 @@ std::vector<Metric> compare_judges(const PairedSamples& samples, const Agreement
     first.push_back(class_of(labels, pair.human));
     second.push_back(class_of(labels, pair.combined.choice));
   }
-  table.add("", "Cohen's kappa", "between the judges", items, [=](Counts counts) {
-    return cohen_kappa(confusion(first, second, labels.size() + 1, counts));
-  });
+  table.add("", "Cohen's kappa", "between the judges", items,
+            [=](Counts counts) { return cohen_kappa(confusion(first, second, labels.size() + 1, counts)); });
   return std::move(table.metrics);
 }
 

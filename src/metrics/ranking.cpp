@@ -75,7 +75,8 @@ bool concordant(int truth, double margin, double threshold) {
 TieCalibration calibrate_ties(std::span<const int> truth, std::span<const double> margins) {
   std::vector<std::size_t> order(truth.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return std::abs(margins[a]) < std::abs(margins[b]); });
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return std::abs(margins[a]) < std::abs(margins[b]); });
   TieCalibration best;
   std::int64_t agreeing = 0;  // with the pairs up to here ties, the others not
   for (std::size_t i = 0; i < truth.size(); ++i) agreeing += concordant(truth[i], margins[i], 0);

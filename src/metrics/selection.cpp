@@ -38,7 +38,8 @@ double mean(const std::vector<double>& values) {
   return sum / static_cast<double>(values.size());
 }
 
-// Human score of the candidate that the judge scores highest; of several, their mean: what a random one gives.
+// Human score of the candidate that the judge scores highest; of several, their mean: what a random one
+// gives.
 double chosen(const Prompt& prompt) {
   const double best = *std::max_element(prompt.judge.begin(), prompt.judge.end());
   std::vector<double> human;
@@ -78,8 +79,10 @@ void add_selection(TableBuilder& table, const Samples& items) {
     for (const auto& prompt : prompts) values.push_back(value(prompt));
     table.add("", name, what, firsts, mean_statistic(values));
   };
-  add("best of N", "human score of the candidate that the judge scores highest; of several, their mean", chosen);
-  add("best of N, chosen at random", "mean human score of the candidates", [](const Prompt& p) { return mean(p.human); });
+  add("best of N", "human score of the candidate that the judge scores highest; of several, their mean",
+      chosen);
+  add("best of N, chosen at random", "mean human score of the candidates",
+      [](const Prompt& p) { return mean(p.human); });
   add("best of N, chosen by people", "highest human score of the candidates",
       [](const Prompt& p) { return *std::max_element(p.human.begin(), p.human.end()); });
 
@@ -95,17 +98,21 @@ void add_selection(TableBuilder& table, const Samples& items) {
     std::vector<double> agreeing, compared;
     for (const auto& pairs : by_prompt) {
       double count = 0;
-      for (std::size_t i = 0; i < pairs.truth.size(); ++i) count += concordant(pairs.truth[i], pairs.margins[i], threshold);
+      for (std::size_t i = 0; i < pairs.truth.size(); ++i)
+        count += concordant(pairs.truth[i], pairs.margins[i], threshold);
       agreeing.push_back(count);
       compared.push_back(static_cast<double>(pairs.truth.size()));
     }
     table.add("", name, what, firsts, ratio_statistic(agreeing, compared));
   };
-  add_concordance("pairwise concordance", "pairs of candidates of a prompt: better, worse or equal as people say", 0);
+  add_concordance("pairwise concordance",
+                  "pairs of candidates of a prompt: better, worse or equal as people say", 0);
   const double threshold = calibrate_ties(all.truth, all.margins).threshold;
   if (threshold > 0) {
-    add_concordance("pairwise concordance, ties calibrated",
-                    fmt::format("differences up to {:.4g} are ties: the best threshold on these samples", threshold), threshold);
+    add_concordance(
+        "pairwise concordance, ties calibrated",
+        fmt::format("differences up to {:.4g} are ties: the best threshold on these samples", threshold),
+        threshold);
   }
 }
 

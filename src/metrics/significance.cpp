@@ -35,7 +35,8 @@ double share_of_patterns(std::size_t units, const PermutationSettings& settings,
   std::int64_t hits = 0;
   for (int p = 0; p < settings.permutations; ++p) {
     for (std::size_t u = 0; u < units; u += 64) {
-      std::uint64_t bits = base::noise_bits(settings.seed, static_cast<std::uint32_t>(p), static_cast<std::uint32_t>(u / 64));
+      std::uint64_t bits =
+          base::noise_bits(settings.seed, static_cast<std::uint32_t>(p), static_cast<std::uint32_t>(u / 64));
       for (std::size_t b = u; b < std::min(units, u + 64); ++b, bits >>= 1) pattern[b] = bits & 1;
     }
     hits += extreme(pattern);
@@ -77,7 +78,8 @@ Figure sign_flip_test(std::span<const double> differences, const PermutationSett
                       std::span<const std::uint32_t> clusters) {
   if (differences.empty()) return no_figure("no items");
   std::vector<double> sums(unit_count(differences.size(), clusters));
-  for (std::size_t i = 0; i < differences.size(); ++i) sums[clusters.empty() ? i : clusters[i]] += differences[i];
+  for (std::size_t i = 0; i < differences.size(); ++i)
+    sums[clusters.empty() ? i : clusters[i]] += differences[i];
   std::erase(sums, 0.0);  // their sign changes nothing
   if (sums.empty()) return {1, nullptr};
   double observed = 0, scale = 0;
@@ -89,7 +91,8 @@ Figure sign_flip_test(std::span<const double> differences, const PermutationSett
   return {share_of_patterns(sums.size(), settings,
                             [&](const std::vector<std::uint8_t>& pattern) {
                               double sum = 0;
-                              for (std::size_t u = 0; u < sums.size(); ++u) sum += pattern[u] ? -sums[u] : sums[u];
+                              for (std::size_t u = 0; u < sums.size(); ++u)
+                                sum += pattern[u] ? -sums[u] : sums[u];
                               return std::abs(sum) >= limit;
                             }),
           nullptr};
@@ -97,13 +100,14 @@ Figure sign_flip_test(std::span<const double> differences, const PermutationSett
 
 Figure swap_test(std::span<const double> truth, std::span<const double> first, std::span<const double> second,
                  const PermutationSettings& settings, std::span<const std::uint32_t> clusters) {
+  if (truth.size() < 3) return no_figure("fewer than 3 items");  // two items correlate by +1 or -1 always
   for (const auto& judge : {first, second}) {
     if (const Figure r = pearson(truth, judge); !r.defined()) return r;
   }
   const auto t = standardised(truth), a = standardised(first), b = standardised(second);
   const double n = static_cast<double>(t.size());
-  // Difference of the correlations when the marked units are swapped; a column that a swap makes constant has none and
-  // counts as 0.
+  // Difference of the correlations when the marked units are swapped; a column that a swap makes constant has
+  // none and counts as 0.
   const auto difference = [&](const std::vector<std::uint8_t>& pattern) {
     double ta = 0, tb = 0, a1 = 0, b1 = 0, a2 = 0, b2 = 0;
     for (std::size_t i = 0; i < t.size(); ++i) {
@@ -117,19 +121,22 @@ Figure swap_test(std::span<const double> truth, std::span<const double> first, s
       b2 += y * y;
     }
     const double va = a2 / n - a1 * a1 / (n * n), vb = b2 / n - b1 * b1 / (n * n);
-    const double ra = va > kRounding ? ta / n / std::sqrt(va) : 0, rb = vb > kRounding ? tb / n / std::sqrt(vb) : 0;
+    const double ra = va > kRounding ? ta / n / std::sqrt(va) : 0,
+                 rb = vb > kRounding ? tb / n / std::sqrt(vb) : 0;
     return rb - ra;
   };
   const std::size_t units = unit_count(t.size(), clusters);
   const double limit = std::abs(difference(std::vector<std::uint8_t>(units))) - kRounding;
-  return {share_of_patterns(units, settings, [&](const auto& pattern) { return std::abs(difference(pattern)) >= limit; }),
+  return {share_of_patterns(units, settings,
+                            [&](const auto& pattern) { return std::abs(difference(pattern)) >= limit; }),
           nullptr};
 }
 
 std::vector<double> holm(std::span<const double> p_values) {
   std::vector<std::size_t> order(p_values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p_values[a] < p_values[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return p_values[a] < p_values[b]; });
   std::vector<double> adjusted(p_values.size());
   double largest = 0;
   for (std::size_t k = 0; k < order.size(); ++k) {

@@ -37,7 +37,8 @@ void add_systems(TableBuilder& table, const Samples& all, verdict::Protocol prot
   Samples items;
   for (const auto* item : all) {
     const auto& s = item->systems;
-    if (s.size() != 2 || s[0].empty() || s[1].empty() || s[0] == s[1] || item->combined.choice == "wrong") continue;
+    if (s.size() != 2 || s[0].empty() || s[1].empty() || s[0] == s[1] || item->combined.choice == "wrong")
+      continue;
     items.push_back(item);
     numbers[s[0]];
     numbers[s[1]];
@@ -50,10 +51,12 @@ void add_systems(TableBuilder& table, const Samples& all, verdict::Protocol prot
   }
   std::vector<Game> games;
   for (const auto* item : items) {
-    games.push_back({numbers.at(item->systems[0]), numbers.at(item->systems[1]), share_of(item->human), share_of(item->combined.choice)});
+    games.push_back({numbers.at(item->systems[0]), numbers.at(item->systems[1]), share_of(item->human),
+                     share_of(item->combined.choice)});
   }
   const std::size_t count = names.size();
-  const char* ties = protocol == verdict::Protocol::label ? "a tie of either kind is half a win" : "a tie is half a win";
+  const char* ties =
+      protocol == verdict::Protocol::label ? "a tie of either kind is half a win" : "a tie is half a win";
   const auto add_side = [&](const std::string& who, double Game::*result) {
     for (std::size_t s = 0; s < count; ++s) {
       std::vector<double> won, played;
@@ -63,21 +66,24 @@ void add_systems(TableBuilder& table, const Samples& all, verdict::Protocol prot
         won.push_back(!plays ? 0 : game.first == s ? game.*result : 1 - game.*result);
       }
       table.add(names[s], "win rate by " + who, ties, items, ratio_statistic(won, played));
-      table.add(names[s], "Bradley-Terry strength by " + who, "natural logarithm of the odds, mean 0", items, [=](Counts counts) -> Figure {
-        const Strengths strengths = bradley_terry(table_of(games, count, result, counts));
-        return strengths.undefined ? no_figure(strengths.undefined) : Figure{strengths.values[s], nullptr};
-      });
+      table.add(names[s], "Bradley-Terry strength by " + who, "natural logarithm of the odds, mean 0", items,
+                [=](Counts counts) -> Figure {
+                  const Strengths strengths = bradley_terry(table_of(games, count, result, counts));
+                  return strengths.undefined ? no_figure(strengths.undefined)
+                                             : Figure{strengths.values[s], nullptr};
+                });
     }
   };
   add_side("people", &Game::human);
   add_side("the judge", &Game::judge);
   if (count < 3) return;
-  table.add("", "systems: Spearman of the strengths", "Bradley-Terry strengths by people and by the judge", items, [=](Counts counts) -> Figure {
-    const Strengths human = bradley_terry(table_of(games, count, &Game::human, counts));
-    const Strengths judge = bradley_terry(table_of(games, count, &Game::judge, counts));
-    if (human.undefined) return no_figure(human.undefined);
-    return judge.undefined ? no_figure(judge.undefined) : spearman(human.values, judge.values);
-  });
+  table.add("", "systems: Spearman of the strengths", "Bradley-Terry strengths by people and by the judge",
+            items, [=](Counts counts) -> Figure {
+              const Strengths human = bradley_terry(table_of(games, count, &Game::human, counts));
+              const Strengths judge = bradley_terry(table_of(games, count, &Game::judge, counts));
+              if (human.undefined) return no_figure(human.undefined);
+              return judge.undefined ? no_figure(judge.undefined) : spearman(human.values, judge.values);
+            });
 }
 
 }  // namespace assize::metrics

@@ -178,9 +178,11 @@ std::vector<TellingItem> telling_items(std::span<const metrics::JudgedSample> sa
     if (!sample.combined.ok()) return 0.0;
     if (protocol == Protocol::score)
       return sample.human_score ? std::abs(sample.combined.value - *sample.human_score) : 0.0;
-    return !sample.human.empty() && sample.human != sample.combined.choice ? sample.combined.agreement : 0.0;
+    return !sample.human.empty() && sample.human != sample.combined.choice ? 1 + sample.combined.agreement
+                                                                           : 0.0;
   });
-  take(kUnreadable, samples.size(), [&](std::size_t i) { return static_cast<double>(samples[i].combined.unreadable); });
+  take(kUnreadable, samples.size(),
+       [&](std::size_t i) { return static_cast<double>(samples[i].combined.unreadable); });
   take(kLongest, samples.size() / 20 + 1,
        [&](std::size_t i) { return i < text_sizes.size() ? static_cast<double>(text_sizes[i]) : 0.0; });
   take(kOrderFlips, samples.size(), [&](std::size_t i) {

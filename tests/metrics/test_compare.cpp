@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "golden_cases.h"
+#include "metrics/statistics.h"
 #include "support/catch.h"
 
 namespace assize::metrics {
@@ -92,8 +93,11 @@ TEST_CASE("two judges against people: differences, discordant items, groups", "[
   CHECK(all.first.value == 0.5);
   CHECK(all.second.value == 0.8);
   CHECK(all.difference.value == Approx(0.3));
-  CHECK(all.difference.low > 0.15);
-  CHECK(all.difference.high < 0.45);
+  std::vector<double> differences(40, 0.0);
+  for (std::size_t i = 20; i < 32; ++i) differences[i] = 1;
+  const Estimate mean = bootstrap(mean_statistic(differences), 40, rule(verdict::Protocol::pair).bootstrap);
+  CHECK(all.difference.low == Approx(mean.low));
+  CHECK(all.difference.high == Approx(mean.high));
   CHECK(all.only_first == 0);
   CHECK(all.only_second == 12);
   CHECK(all.mcnemar == Approx(2.0 / 4096));

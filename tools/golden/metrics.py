@@ -129,7 +129,7 @@ def sign_flip(case):
 def swap(case):
     truth, first, second = judges(2 * case)
     columns = [stats.zscore(first), stats.zscore(second)]
-    if not all(np.isfinite(c).all() for c in columns) or len(set(truth)) == 1:
+    if len(truth) < 3 or len(set(truth)) == 1 or not all(np.isfinite(c).all() for c in columns):
         return math.nan
     r = lambda x: np.corrcoef(truth, x)[0, 1]
     return stats.permutation_test(columns, lambda a, b: r(b) - r(a), permutation_type="samples", vectorized=False,
