@@ -65,11 +65,11 @@ TEST_CASE("protocols: a run refuses another profile, thinking, budget or drawn o
     CHECK(outcome.code == 2);
     return outcome.text;
   };
-  CHECK_THAT(refused("profile=paper"), Contains("profile: paper"));
-  CHECK_THAT(refused("profile=repo"), Contains("profile: repo"));
-  CHECK_THAT(refused("judging.thinking=off"), Contains("thinking: off"));
-  CHECK_THAT(refused("judging.budget_forcing=2"), Contains("budget forcing: 2 x Wait"));
-  CHECK_THAT(refused("judging.orders=random"), Contains("orders: random, counter-based"));
+  CHECK_THAT(refused("profile=paper"), Contains("profile was absent, is paper"));
+  CHECK_THAT(refused("profile=repo"), Contains("profile was absent, is repo"));
+  CHECK_THAT(refused("judging.thinking=off"), Contains("thinking was absent, is off"));
+  CHECK_THAT(refused("judging.budget_forcing=2"), Contains("budget forcing was absent, is 2 x Wait"));
+  CHECK_THAT(refused("judging.orders=random"), Contains("orders was absent, is random, counter-based"));
   // What only reads the texts is free.
   CHECK(pairs.run("--set judging.combine=mean").code == 0);
   CHECK(pairs.run("--set judging.vote_ties=first_seen --set judging.parser=paper").code == 0);
@@ -211,7 +211,7 @@ TEST_CASE("protocols: budget forcing makes the judge think on, the same on any m
   int count = 6;
   for (std::string line; count-- > 0 && std::getline(in, line);) lines += line + "\n";
   folder.write("suite/samples.jsonl", lines);
-  folder.write("suite/suite.yaml", "id: shapes-pair\nprotocol: pair\nprompt: configs/prompts/shapes-pair.yaml\n");
+  folder.write("suite/suite.yaml", "id: shapes-pair\nprotocol: pair\nprompt: configs/prompts/shapes-pair.yaml\nlinks: anywhere\n");
   fs::create_directory_symlink(source / "configs/suites/shapes-pair/media", folder.path() / "suite/media");
   const std::string job = folder.write("job.yaml", "kind: evaluate\njudge: " + judge.string() + "\nsuites: [suite]\noutput: out\n"
                                                    "judging: {votes: 2, orders: as_given, seed: 4, budget_forcing: 2, budget_word: \" Wait\"}\n"
@@ -274,5 +274,5 @@ TEST_CASE("protocols: the expectation of a score stands beside it, the same on a
   CHECK(readable >= 4);
   const Outcome refused = program("run " + job + " --set output=" + folder.string() + "/alone --set judging.expectation=off");
   CHECK(refused.code == 2);
-  CHECK_THAT(refused.text, Contains("expectation: whole numbers"));
+  CHECK_THAT(refused.text, Contains("expectation was whole numbers after <answer>, is absent"));
 }
