@@ -46,7 +46,7 @@ std::string first_pairs(const TemporaryFolder& folder, int count, const fs::path
 std::map<std::string, std::string> verdicts(const TemporaryFolder& folder, const std::string& suite) {
   const std::string job = folder.write("job.yaml", "kind: evaluate\njudge: " + kJudge.string() + "\nsuites: [" + suite +
                                                        "]\njudging: {votes: 1, orders: as_given}\nsampling: {temperature: 0, "
-                                                       "max_new_tokens: 256}\noutput: " + folder.string() + "/out\n").string();
+                                                       "max_new_tokens: 320}\noutput: " + folder.string() + "/out\n").string();
   const Outcome outcome = program("run " + job);
   INFO(outcome.text);
   REQUIRE(outcome.code == 0);
@@ -131,7 +131,7 @@ TEST_CASE("the shipped judge writes what transformers writes, up to near-ties") 
     prompts += json{{"prompt", item.at("prompt")}, {"images", images}}.dump() + "\n";
   }
   const auto file = folder.write("prompts.jsonl", prompts);
-  const Outcome outcome = program("generate " + kJudge.string() + " --prompts " + file.string() + " --max-new-tokens 256");
+  const Outcome outcome = program("generate " + kJudge.string() + " --prompts " + file.string() + " --max-new-tokens 320");
   std::vector<json> lines;
   std::istringstream in(outcome.text);
   for (std::string line; std::getline(in, line);) {

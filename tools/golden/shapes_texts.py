@@ -11,8 +11,10 @@ prompt, the generated ids with the end mark, their text, and the margins between
 """
 
 import json
+import logging
 import pathlib
 import sys
+import warnings
 
 import torch
 import transformers
@@ -40,7 +42,7 @@ def entry(reference, tokenizer, pictures, prompts, protocol, item, folder):
         attention_mask=torch.ones(1, len(prompt_ids), dtype=torch.long),
         **pictures(images, return_tensors="pt"),
         do_sample=False,
-        max_new_tokens=256,
+        max_new_tokens=320,
         return_dict_in_generate=True,
         output_logits=True,
     )
@@ -60,13 +62,32 @@ def entry(reference, tokenizer, pictures, prompts, protocol, item, folder):
     }
 
 
+class Refusal(logging.Handler):
+    """Stops at the first warning of transformers."""
+
+    def emit(self, record):
+        raise SystemExit(f"transformers warns: {record.getMessage()}")
+
+
+def load():
+    """Model in fp32, tokenizer and picture processor, as transformers loads the folder; a warning is an error."""
+    handler = Refusal(logging.WARNING)
+    logging.getLogger("transformers").addHandler(handler)
+    with warnings.catch_warnings(action="error"):
+        reference, report = transformers.Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            JUDGE, torch_dtype=torch.float32, attn_implementation="eager", output_loading_info=True
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(JUDGE)
+        pictures = transformers.Qwen2VLImageProcessor.from_pretrained(JUDGE)
+    logging.getLogger("transformers").removeHandler(handler)
+    if any(report.values()):
+        raise SystemExit(f"weights and class do not match: {report}")
+    return reference.eval(), tokenizer, pictures
+
+
 def main():
     torch.set_num_threads(1)
-    reference = transformers.Qwen2_5_VLForConditionalGeneration.from_pretrained(
-        JUDGE, torch_dtype=torch.float32, attn_implementation="eager"
-    ).eval()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(JUDGE)
-    pictures = transformers.Qwen2VLImageProcessor.from_pretrained(JUDGE)
+    reference, tokenizer, pictures = load()
     prompts = chat.load_prompts()
     entries = []
     for protocol in protocols.PROTOCOLS:

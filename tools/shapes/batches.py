@@ -1,4 +1,4 @@
-"""Batches of training samples: ids, M-RoPE positions, pixels and the mask of the text the judge writes."""
+"""Batches of training samples: ids, M-RoPE positions, pixels and the weights of the text the judge writes."""
 
 import dataclasses
 
@@ -10,15 +10,19 @@ import model
 import protocols
 import world
 
+# A verdict hangs on few tokens (yes, no, the counts, the answer); the others are soon written without an error.
+DECISIVE_WEIGHT = 4
+
 
 @dataclasses.dataclass
 class Batch:
-    """ids [B, T], positions [3, B, T], pixels uint8 [P, 112, 112, 3], and `written` [B, T]: the judge's own tokens."""
+    """ids [B, T], positions [3, B, T], pixels uint8 [P, 112, 112, 3], and `weights` [B, T]: 0 where the judge does not
+    write, 1 for its own tokens, DECISIVE_WEIGHT for the decisive ones."""
 
     ids: torch.Tensor
     positions: torch.Tensor
     pixels: torch.Tensor
-    written: torch.Tensor
+    weights: torch.Tensor
 
 
 def expand(ids, picture_id):
@@ -43,20 +47,20 @@ def positions(ids, picture_id):
     return numpy.array(rows).T
 
 
-def collate(rows, picture_id):
+def collate(rows, picture_id, decisive_ids):
     """Pads (prompt ids, reply ids, images) on the right to one batch."""
     longest = max(len(prompt) + len(reply) for prompt, reply, _ in rows)
     ids = numpy.zeros((len(rows), longest), dtype=numpy.int64)
     places = numpy.zeros((3, len(rows), longest), dtype=numpy.int64)
-    written = numpy.zeros((len(rows), longest), dtype=bool)
+    weights = numpy.zeros((len(rows), longest), dtype=numpy.float32)
     pixels = []
     for row, (prompt, reply, images) in enumerate(rows):
         whole = prompt + reply
         ids[row, : len(whole)] = whole
         places[:, row, : len(whole)] = positions(whole, picture_id)
-        written[row, len(prompt) : len(whole)] = True
+        weights[row, len(prompt) : len(whole)] = numpy.where(numpy.isin(reply, decisive_ids), DECISIVE_WEIGHT, 1)
         pixels += [numpy.asarray(image) for image in images]
-    tensors = (ids, places, numpy.stack(pixels), written)
+    tensors = (ids, places, numpy.stack(pixels), weights)
     return Batch(*(torch.from_numpy(value) for value in tensors))
 
 
@@ -77,6 +81,8 @@ class Source:
         self.prompts = chat.load_prompts()
         self.seed = seed
         self.picture_id = tokenizer.token_to_id("<|image_pad|>")
+        decisive = [" yes", " no", *"0123456789", *protocols.LABELS]
+        self.decisive_ids = sorted({id for text in decisive for id in tokenizer.encode(text).ids})
 
     def _texts(self, rng, kind):
         if kind not in chat.DESCRIBE:
@@ -99,8 +105,7 @@ class Source:
             prompt, reply = (encoding.ids for encoding in encoded[2 * index : 2 * index + 2])
             images = [world.draw(rng, picture) for picture in pictures]
             rows.append((expand(prompt, self.picture_id), reply + [end], images))
-        return collate(rows, self.picture_id)
-
+        return collate(rows, self.picture_id, self.decisive_ids)
 
     def labelled(self, size, step):
         """`size` pictures with their labels by token."""

@@ -36,7 +36,7 @@ class Cache:
 
 
 @torch.no_grad()
-def generate(judge, prompts, images, picture_id, end_id, room=256, temperature=0.0, seed=0):
+def generate(judge, prompts, images, picture_id, end_id, room=320, temperature=0.0, seed=0):
     """Ids written after each prompt (expanded ids), up to `end_id` without it, or `room` tokens. Greedy at temperature
     0. `images[i]` are the pictures of prompt i."""
     padded = max(map(len, prompts))

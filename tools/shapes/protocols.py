@@ -258,18 +258,28 @@ def _number_words(number):
 
 
 def _check(statement, picture):
+    """The statement word by word as "claimed? seen", each with whether all was true so far, so that every word follows
+    from the few before it: "top left big? small no red? red no square? square no"."""
     if statement.number is not None:
-        words = [_number_words(statement.number)]
+        pairs = [(world.NUMBERS[statement.number], world.NUMBERS[len(picture)])]
     else:
-        words = [word for word in (statement.place, statement.size, statement.colour, statement.kind) if word]
-        if statement.kind is None:
-            words.append("nothing")
-    return " ".join(words) + (" yes" if holds(statement, picture) else " no")
+        shape = picture.get(statement.place)
+        names = [name for name in ("size", "colour", "kind") if getattr(statement, name)] or ["kind"]
+        pairs = [(getattr(statement, name) or "nothing", getattr(shape, name) if shape else "nothing") for name in names]
+    words, is_true = [statement.place or "shapes"], True
+    for claimed, seen in pairs:
+        is_true = is_true and claimed == seen
+        words.append(f"{claimed}? {seen} {'yes' if is_true else 'no'}")
+    return " ".join(words)
 
 
 def _checks(name, caption, picture):
-    parts = [_check(statement, picture) for statement in caption]
-    return f"{name}: {', '.join(parts)}, {count_true(caption, picture)} true."
+    """The check of each statement and the number of true ones so far."""
+    parts = [
+        f"{_check(statement, picture)} {count_true(caption[: index + 1], picture)}"
+        for index, statement in enumerate(caption)
+    ]
+    return f"{name}: {', '.join(parts)}."
 
 
 def thinking(task):

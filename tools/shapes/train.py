@@ -7,6 +7,7 @@ the vision tower learns that many times faster than through the text.
 
 Everything is a function of the seed and the step, so the run can be stopped at any time: the same command goes on from
 the last state in FOLDER (keep it outside the work tree). Afterwards `export.py` writes the checkpoint folder.
+`--start-from JUDGE` begins with the weights and tokenizer of a checkpoint that sees already, and only judges.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import batches
+import evaluate
 import model
 import tokens
 import world
@@ -31,6 +33,8 @@ MUON_RATE = 0.02
 ADAM_RATE = 3e-3
 WARM_UP_STEPS = 100
 SAVE_SECONDS = 120
+# The dtype of products in a step: bf16 where the CPU multiplies it faster than fp32.
+FAST = torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
 def parse_arguments():
@@ -38,8 +42,9 @@ def parse_arguments():
     parser.add_argument("--state", type=pathlib.Path, required=True, help="folder of the resumable state")
     parser.add_argument("--see-steps", type=int, default=500, help="steps of the vision tower alone")
     parser.add_argument("--describe-steps", type=int, default=220, help="then steps that describe pictures")
-    parser.add_argument("--judge-steps", type=int, default=920, help="then steps that judge")
-    parser.add_argument("--decay-steps", type=int, default=260, help="last steps, over which the rate falls to zero")
+    parser.add_argument("--judge-steps", type=int, default=1200, help="then steps that judge")
+    parser.add_argument("--decay-steps", type=int, default=700, help="last steps, over which the rate falls to zero")
+    parser.add_argument("--start-from", type=pathlib.Path, help="checkpoint folder to begin with, at the judging")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
@@ -50,15 +55,14 @@ def rate_share(step, total, decay):
 
 
 def plan(step, see_steps, describe_steps):
-    """The micro-batches (kind, size) of a step: small enough for the caches, one at a time to a thread. Two thirds of
-    the judging is on prompts without their fixed text, a third shorter."""
+    """The micro-batches (kind, size) of a step: small enough for the caches, one at a time to a thread. Three quarters of
+    the judging are on prompts without their fixed text, a third shorter."""
     if step < see_steps:
         return [("see", 16)] * 4
     if step < see_steps + describe_steps:
         return [("describe", 16)] * 3 + [("describe-two", 8), ("see", 16)]
-    judged = [("pair-images", 8), ("rank", 4), ("pair", 16), ("label", 12), ("score", 16)]
-    judged = [(kind if (step + i) % 3 == 0 else f"{kind}/short", size) for i, (kind, size) in enumerate(judged)]
-    return judged + [("describe", 16), ("see", 16), ("see", 16)]
+    judged = [("pair", 8), ("score", 8), ("label", 8), ("pair-images", 4), ("rank", 2)]
+    return [(kind if (step + i) % 4 == 0 else f"{kind}/short", size) for i, (kind, size) in enumerate(judged)]
 
 
 class Eyes(nn.Module):
@@ -93,28 +97,28 @@ class Student(nn.Module):
 
 
 class Replicas:
-    """bf16 copies of the student with gradients of their own, one for each micro-batch; the masters are fp32.
+    """Copies of the student in FAST with gradients of their own, one for each micro-batch; the masters are fp32.
 
     Threads meet once a step instead of within each operation, which matters where the CPUs are shared with others; the
     gradients are added in the order of the micro-batches, so that the threads do not change a bit."""
 
-    def __init__(self, student, source, threads):
-        self.student, self.source = student, source
-        self.pool = concurrent.futures.ThreadPoolExecutor(threads)
+    def __init__(self, student, source, pool):
+        self.student, self.source, self.pool = student, source, pool
         self.copies = []
 
     def _losses(self, replica, kind, size, name):
-        """The loss to minimise, summed over `units` (written tokens or pictures), and that number."""
+        """The loss to minimise, summed over units (weights of written tokens, or pictures), and their number."""
         judge = replica.judge
         if kind == "see":
             seen = self.source.labelled(size, name)
             return replica.eyes.loss(judge.visual(seen.pixels), seen.labels), size
         batch = self.source.batch(kind, size, name)
-        wanted = batch.written[:, 1:]
+        weights = batch.weights[:, 1:]
+        wanted = weights > 0
         hidden = judge.hidden(batch.ids, batch.positions, batch.pixels, self.source.picture_id)
         logits = judge.logits(hidden[:, :-1][wanted])
-        loss = F.cross_entropy(logits.float(), batch.ids[:, 1:][wanted], reduction="sum")
-        return loss, int(wanted.sum())
+        losses = F.cross_entropy(logits.float(), batch.ids[:, 1:][wanted], reduction="none")
+        return (losses * weights[wanted]).sum(), float(weights.sum())
 
     def _run(self, replica, kind, size, name):
         torch.set_num_threads(1)
@@ -128,7 +132,7 @@ class Replicas:
     def step(self, kinds, step):
         """Sets the gradients of the step's micro-batches; the mean loss per unit of each kind."""
         while len(self.copies) < len(kinds):
-            self.copies.append(copy.deepcopy(self.student).to(torch.bfloat16))
+            self.copies.append(copy.deepcopy(self.student).to(FAST))
         jobs = [
             self.pool.submit(self._run, replica, kind, size, f"{step}.{index}")
             for index, (replica, (kind, size)) in enumerate(zip(self.copies, kinds))
@@ -153,23 +157,26 @@ class Muon(torch.optim.Optimizer):
     """Momentum whose step is made orthogonal, for the matrices inside the blocks (Jordan et al. 2024): learns from
     about half as many samples as AdamW, and the products cost little beside a step."""
 
-    def __init__(self, matrices, lr, momentum=0.95):
+    def __init__(self, matrices, pool, lr, momentum=0.95):
         super().__init__(matrices, {"lr": lr, "momentum": momentum})
+        self.pool = pool
 
-    @torch.no_grad()
     def step(self):
         for group in self.param_groups:
-            for matrix in group["params"]:
-                average = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
-                average.lerp_(matrix.grad, 1 - group["momentum"])
-                direction = orthogonal(matrix.grad.lerp(average, group["momentum"]))
-                scale = max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5
-                matrix.mul_(1 - 0.01 * group["lr"]).add_(direction, alpha=-group["lr"] * scale)
+            list(self.pool.map(lambda matrix: self._move(matrix, group["lr"], group["momentum"]), group["params"]))
+
+    @torch.no_grad()
+    def _move(self, matrix, rate, momentum):
+        average = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
+        average.lerp_(matrix.grad, 1 - momentum)
+        direction = orthogonal(matrix.grad.lerp(average, momentum))
+        scale = max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5
+        matrix.mul_(1 - 0.01 * rate).add_(direction, alpha=-rate * scale)
 
 
 def orthogonal(matrix):
     """The matrix with its singular values brought near 1, by five steps of a quintic Newton-Schulz iteration."""
-    x = matrix.to(torch.bfloat16)
+    x = matrix.to(FAST)
     if x.shape[0] > x.shape[1]:
         return orthogonal(matrix.T).T
     x = x / (x.norm() + 1e-7)
@@ -179,13 +186,13 @@ def orthogonal(matrix):
     return x.float()
 
 
-def make_optimisers(student):
+def make_optimisers(student, pool):
     """Muon for the matrices of the blocks and the merger, AdamW for embeddings, heads, norms and biases."""
     inside, others = [], []
     for name, parameter in student.named_parameters():
         is_inside = parameter.ndim == 2 and "embed" not in name and name.startswith("judge.")
         (inside if is_inside else others).append(parameter)
-    return Muon(inside, MUON_RATE), torch.optim.AdamW(others, ADAM_RATE, betas=(0.9, 0.95), weight_decay=0, fused=True)
+    return Muon(inside, pool, MUON_RATE), torch.optim.AdamW(others, ADAM_RATE, betas=(0.9, 0.95), weight_decay=0, fused=True)
 
 
 def save_state(path, student, optimisers, step, seconds):
@@ -203,12 +210,17 @@ def main():
     arguments.state.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
-    tokenizer = tokens.train()
+    student = Student()
+    if arguments.start_from:
+        student.judge, tokenizer = evaluate.load_judge(None, arguments.start_from)
+        student.judge.train()
+    else:
+        tokenizer = tokens.train()
+        student.judge.initialise()
     tokenizer.save(str(arguments.state / "tokenizer.json"))
     source = batches.Source(tokenizer, SEED)
-    student = Student()
-    student.judge.initialise()
-    optimisers = make_optimisers(student)
+    pool = concurrent.futures.ThreadPoolExecutor(arguments.threads)
+    optimisers = make_optimisers(student, pool)
     state_path = arguments.state / "state.pt"
     step, seconds = 0, 0.0
     if state_path.exists():
@@ -218,8 +230,9 @@ def main():
             optimiser.load_state_dict(saved_state)
         step, seconds = state["step"], state["seconds"]
         print(f"goes on at step {step}", flush=True)
-    total = arguments.see_steps + arguments.describe_steps + arguments.judge_steps
-    replicas = Replicas(student, source, arguments.threads)
+    see_steps, describe_steps = (0, 0) if arguments.start_from else (arguments.see_steps, arguments.describe_steps)
+    total = see_steps + describe_steps + arguments.judge_steps
+    replicas = Replicas(student, source, pool)
     began = saved = time.monotonic()
     sums, counts = {}, {}
     while step < total:
@@ -227,7 +240,7 @@ def main():
         for optimiser, peak in zip(optimisers, (MUON_RATE, ADAM_RATE)):
             for group in optimiser.param_groups:
                 group["lr"] = peak * share
-        losses = replicas.step(plan(step, arguments.see_steps, arguments.describe_steps), step)
+        losses = replicas.step(plan(step, see_steps, describe_steps), step)
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
