@@ -133,8 +133,7 @@ class SuiteAssessment {
     out.rules = fmt::format("{} {}, {}; unreadable votes are {}", judging.votes, judging.votes == 1 ? "vote" : "votes",
                             judging.orders == job::Orders::both && suite_.protocol != Protocol::score ? "both orders" : "order as given",
                             kPolicies[static_cast<int>(judging.on_unreadable)]);
-    out.calls.wanted = 0;
-    for (const auto& sample : suite_.samples) out.calls.wanted += static_cast<std::int64_t>(call_keys(plan_, suite_, sample).size());
+    out.calls.wanted = static_cast<std::int64_t>(count_calls(plan_, suite_));
     return out;
   }
 
@@ -206,6 +205,11 @@ results::MetricRow metric_row(const metrics::Metric& metric) {
 
 }  // namespace
 
+std::string summary(const Assessment& assessment) {
+  return fmt::format("{} of {} calls judged, {} failed; {}: {}", assessment.judged, assessment.wanted, assessment.failed,
+                     assessment.product, assessment.look_at.string());
+}
+
 Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& notes,
                   const std::function<void(double)>& progress) {
   if (plan.job.kind == job::Kind::label) return write_labels(plan, run_folder, progress);
@@ -216,14 +220,7 @@ Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& 
   Assessment assessment;
   assessment.look_at = run_folder / "report.html";
   report::ReportData data;
-  std::uint64_t judged_before = 0;
-  for (const auto& suite : plan.suites) {
-    for (const auto& sample : suite.samples) {
-      for (const auto& key : call_keys(plan, suite, sample)) judged_before += index.contains(base::digest(key));
-    }
-  }
-  const results::FileInfo info = file_info(plan, index, judged_before == count_calls(plan));
-
+  const results::FileInfo info = file_info(plan, index);
   results::ResultsWriter writer(run_folder / "results.h5", info);
   std::vector<SuiteAssessment> assessed;
   for (const auto& suite : plan.suites) {

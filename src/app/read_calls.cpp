@@ -26,6 +26,17 @@ std::string utc_now() {
   return text;
 }
 
+bool is_complete(const Plan& plan, const results::JournalIndex& index) {
+  for (const auto& suite : plan.suites) {
+    for (const auto& sample : suite.samples) {
+      for (const auto& key : call_keys(plan, suite, sample)) {
+        if (!index.contains(base::digest(key))) return false;
+      }
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 verdict::Verdict read_judgement(const results::Judgement& judgement, const suite::Suite& suite, const job::Judging& judging) {
@@ -59,7 +70,7 @@ ReadCalls read_calls(const Plan& plan, const suite::Suite& suite, const suite::S
   return calls;
 }
 
-results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index, bool complete) {
+results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index) {
   results::FileInfo info;
   info.code_version = code_version();
   info.created = utc_now();
@@ -67,7 +78,7 @@ results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index
   info.identity = index.summary().identity;
   info.model_hash = identity_value(info.identity, "model");
   info.seed = plan.job.judging.seed;
-  info.complete = complete;
+  info.complete = is_complete(plan, index);
   return info;
 }
 

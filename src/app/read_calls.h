@@ -26,7 +26,7 @@ struct ReadCalls {
 ReadCalls read_calls(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample,
                      const results::JournalIndex& index, std::int64_t sample_row);
 
-/// What the results file of a run says about itself. `complete`: every call of the plan has its judgement.
-results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index, bool complete);
+/// What the results file of a run says about itself; it is complete if every call of the plan has its judgement.
+results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index);
 
 }  // namespace assize::app
