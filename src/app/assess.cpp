@@ -230,6 +230,11 @@ results::MetricRow metric_row(const metrics::Metric& metric) {
 
 }  // namespace
 
+std::string summary(const Assessment& assessment) {
+  return fmt::format("{} of {} calls judged, {} failed; {}: {}", assessment.judged, assessment.wanted, assessment.failed,
+                     assessment.product, assessment.look_at.string());
+}
+
 Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& notes,
                   const std::function<void(double)>& progress, const fs::path& output) {
   const fs::path target = output.empty() ? run_folder : output;

@@ -23,9 +23,13 @@ struct Assessment {
   std::uint64_t spared = 0;  ///< calls that adaptive voting does without
   std::uint64_t judged = 0;
   std::uint64_t failed = 0;
-  std::filesystem::path look_at;  ///< the file to open first
+  std::string product = "report";  ///< what was made: "report" or "labels"
+  std::filesystem::path look_at;   ///< the file to open first
   bool complete() const { return judged == wanted; }
 };
+
+/// "120 of 120 calls judged, 4 failed; report: PATH".
+std::string summary(const Assessment& assessment);
 
 /// Reads the journal of `run_folder` and writes from it results.h5, metrics.json, report.html, report.md and
 /// metrics.csv: verdicts, agreement and report are pure functions of the stored texts, the suites and the job.

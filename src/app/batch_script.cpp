@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "app/progress_display.h"
+#include "app/terminal_text.h"
 #include "base/error.h"
 
 namespace assize::app {
@@ -44,38 +45,29 @@ std::string slurm_time(int minutes) {
   return fmt::format("{}-{:02}:{:02}:00", minutes / 1440, minutes % 1440 / 60, minutes % 60);
 }
 
-/// One line without control characters, for a comment.
-std::string comment_text(std::string text) {
-  for (char& c : text) {
-    if (std::iscntrl(static_cast<unsigned char>(c))) c = '?';
-  }
-  return text;
+/// `text` in single quotes, each of its own written as `inner`.
+std::string quoted(const std::string& text, const char* inner) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string(inner) : std::string(1, c);
+  return out + "'";
 }
 
 std::string checked_word(const char* option, const std::string& value) {
-  if (!job::is_plain_word(value)) throw base::Error(fmt::format("{} is '{}', it must be one plain word", option, comment_text(value)));
+  if (!job::is_plain_word(value)) throw base::Error(fmt::format("{} is '{}', it must be one plain word", option, harmless(value)));
   return value;
 }
 
 void refuse_line_breaks(const char* what, const std::string& text) {
   if (text.find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) {
-    throw base::Error(fmt::format("{} '{}' holds a line break, which a batch script cannot pass on", what, comment_text(text)));
+    throw base::Error(fmt::format("{} '{}' holds a line break, which a batch script cannot pass on", what, harmless(text)));
   }
 }
 
 }  // namespace
 
-std::string shell_quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
+std::string shell_quoted(const std::string& text) { return quoted(text, "'\\''"); }
 
-std::string yaml_quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
-  return out + "'";
-}
+std::string yaml_quoted(const std::string& text) { return quoted(text, "''"); }
 
 std::string slurm_job_name(const std::string& run_name) {
   std::string name = "assize-";
@@ -115,7 +107,7 @@ Layout lay_out(const job::JobSpec& job, const job::Site& site, const SubmitOptio
   if (!options.time.empty()) {
     layout.time_limit_minutes = job::slurm_minutes(options.time);
     if (layout.time_limit_minutes == 0) {
-      throw base::Error(fmt::format("--time is '{}', it must be a time of Slurm such as 12:00:00", comment_text(options.time)));
+      throw base::Error(fmt::format("--time is '{}', it must be a time of Slurm such as 12:00:00", harmless(options.time)));
     }
   }
   return layout;
@@ -128,7 +120,7 @@ std::string batch_script(const job::JobSpec& job, const job::Site& site, const S
   const bool requeue = site.requeue && options.chain == 0;
   const std::string device = layout.on_gpus ? "GPU" : fmt::format("worker of {} cores", layout.cores_per_worker);
   std::string text = "#!/bin/bash\n";
-  const auto note = [&text](const std::string& line) { text += "# " + comment_text(line) + "\n"; };
+  const auto note = [&text](const std::string& line) { text += "# " + harmless(line) + "\n"; };
   note(fmt::format("Written by assize submit for {} on cluster {}.", paths.job_file.string(), site.name));
   note(fmt::format("{} calls by judge {}{}", cost.calls, job.judge.id,
                    options.shards ? fmt::format(", shared out to {} jobs", options.shards) : ""));

@@ -21,12 +21,10 @@ constexpr double kGibibyte = 1024.0 * 1024 * 1024;
 void print_suites(const Plan& plan) {
   fmt::print("\n{:<28}{:<10}{:>9}{:>9}  {}\n", "suite", "protocol", "samples", "calls", "prompt");
   for (const auto& suite : plan.suites) {
-    std::size_t calls = 0, unlabelled = 0;
-    for (const auto& sample : suite.samples) {
-      calls += call_keys(plan, suite, sample).size();
-      unlabelled += suite.labelled && sample.human.empty();
-    }
-    fmt::print("{:<28}{:<10}{:>9}{:>9}  {}{}\n", suite.id, verdict::name(suite.protocol), suite.samples.size(), calls, suite.prompt.id,
+    std::size_t unlabelled = 0;
+    for (const auto& sample : suite.samples) unlabelled += suite.labelled && sample.human.empty();
+    fmt::print("{:<28}{:<10}{:>9}{:>9}  {}{}\n", suite.id, verdict::name(suite.protocol), suite.samples.size(),
+               count_calls(plan, suite), suite.prompt.id,
                unlabelled ? fmt::format("  ({} without a human label)", unlabelled) : "");
   }
 }
@@ -64,14 +62,12 @@ void print_judge(const Plan& plan) {
 }  // namespace
 
 int check(const std::string& job_file, const std::vector<std::string>& settings, bool only_output) {
-  Plan plan;
-  plan.job = job::load_job(job_file, settings);
+  const job::JobSpec job = job::load_job(job_file, settings);
   if (only_output) {
-    fmt::print("{}\n", plan.job.output.string());
+    fmt::print("{}\n", job.output.string());
     return 0;
   }
-  plan.suites = load_suites(plan.job);
-  plan.chat = chat_style(plan.job.judge);
+  const Plan plan = make_plan(job);
   fmt::print("job     {}\n", job_file);
   print_judge(plan);
   print_suites(plan);

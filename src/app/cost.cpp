@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "app/judge_setup.h"
-#include "backend/backend.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 
@@ -47,8 +46,7 @@ Cost estimate_cost(const Plan& plan) {
   cost.output_tokens = static_cast<double>(cost.calls) *
                        (job.judging.reading == job::Reading::likelihood ? 1 : std::min(job.sampling.max_new_tokens, 512));
   cost.weight_bytes = static_cast<double>(model::estimate_weight_bytes(config, ranks));
-  const int longest = std::min(config.max_positions, std::max(setup.longest_prompt_tokens, 1) + job.sampling.max_new_tokens);
-  cost.kv_bytes = (static_cast<double>(longest) / backend::kBlockTokens + 2) * static_cast<double>(model::kv_block_bytes(config, ranks));
+  cost.kv_bytes = longest_call_blocks(job, config, setup) * static_cast<double>(model::kv_block_bytes(config, ranks));
   // Two operations a weight and token; weights stored in two bytes.
   cost.flop = (cost.prompt_tokens + cost.output_tokens) * cost.weight_bytes * ranks;
   return cost;

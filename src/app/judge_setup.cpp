@@ -57,8 +57,7 @@ std::int32_t kv_blocks(const job::JobSpec& job, const model::ModelConfig& config
   const int sharing = host ? setup.ranks_on_node : 1;
   const double free = host ? available_bytes() : static_cast<double>(backend.memory_bytes());
   const double room = (host ? 0.9 * free / sharing : free) - weights - working;
-  const int longest = std::min(config.max_positions, std::max(setup.longest_prompt_tokens, 1) + job.sampling.max_new_tokens);
-  const double one = static_cast<double>(longest) / backend::kBlockTokens + 2;
+  const double one = longest_call_blocks(job, config, setup);
   const double wanted = job.engine.kv_memory_gib > 0 ? job.engine.kv_memory_gib * kGibibyte / block : one * job.engine.slots;
   const double blocks = std::min(wanted, 1e6);
   if (job.engine.kv_memory_gib > 0 ? blocks * block > room : one * block > room) {
@@ -168,6 +167,11 @@ media::ImagePreprocessing preprocessing_of(const job::JudgeSpec& judge) {
   if (judge.image_processor == job::ImageProcessor::slow) choice = media::ImageProcessorChoice::slow;
   if (judge.image_processor == job::ImageProcessor::fast) choice = media::ImageProcessorChoice::fast;
   return media::read_preprocessing(judge.path, choice);
+}
+
+double longest_call_blocks(const job::JobSpec& job, const model::ModelConfig& config, const JudgeSetup& setup) {
+  const int longest = std::min(config.max_positions, std::max(setup.longest_prompt_tokens, 1) + job.sampling.max_new_tokens);
+  return static_cast<double>(longest) / backend::kBlockTokens + 2;
 }
 
 JudgeSetup measure(const Plan& plan) {

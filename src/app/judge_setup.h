@@ -7,6 +7,7 @@
 #include "cluster/judge.h"
 #include "comm/comm.h"
 #include "media/preprocessor.h"
+#include "model/config.h"
 
 namespace assize::app {
 
@@ -20,6 +21,9 @@ struct JudgeSetup {
 
 /// Largest picture and longest prompt of a plan, from file headers and text sizes.
 JudgeSetup measure(const Plan& plan);
+
+/// KV blocks that the longest call of a job can need.
+double longest_call_blocks(const job::JobSpec& job, const model::ModelConfig& config, const JudgeSetup& setup);
 
 /// The image preprocessing of the job's judge. Throws Error as media::read_preprocessing does.
 media::ImagePreprocessing preprocessing_of(const job::JudgeSpec& judge);

@@ -123,8 +123,7 @@ int merge(const std::string& output, const std::vector<std::string>& run_folders
   base::write_file_atomically(fs::path(output) / "manifest.json",
                               manifest_text(plan, shards.front().identity, fmt::format("{} runs merged", shards.size())));
   const Assessment assessment = assess(plan, output, {fmt::format("{} runs merged", shards.size()), 0, 0}, [](double) {});
-  fmt::print("{} of {} calls judged, {} failed; {}: {}\n", assessment.judged, assessment.wanted, assessment.failed,
-             plan.job.kind == job::Kind::label ? "labels" : "report", assessment.look_at.string());
+  fmt::print("{}\n", summary(assessment));
   if (!assessment.complete()) {
     throw base::Error(fmt::format("{}: {} calls of the job are in none of these {} runs: are all {} shards there?", output,
                                   assessment.wanted - assessment.judged, shards.size(), shards.front().job.limits.shards));

@@ -135,6 +135,8 @@ text::ChatStyle chat_style(const job::JudgeSpec& judge) {
   return style;
 }
 
+Plan make_plan(const job::JobSpec& job) { return {job, load_suites(job), chat_style(job.judge)}; }
+
 std::vector<std::vector<std::uint16_t>> presentations(Protocol protocol, int candidates, job::Orders orders) {
   const auto n = static_cast<std::uint16_t>(candidates);
   std::vector<std::vector<std::uint16_t>> shown;
@@ -194,10 +196,16 @@ std::vector<base::CallKey> call_keys(const Plan& plan, const suite::Suite& suite
 
 std::uint64_t count_calls(const Plan& plan) {
   std::uint64_t calls = 0;
-  for (const auto& suite : plan.suites) {
-    for (const auto& sample : suite.samples) calls += call_keys(plan, suite, sample).size();
-  }
+  for (const auto& suite : plan.suites) calls += count_calls(plan, suite);
   return calls;
+}
+
+std::uint64_t count_calls(const Plan& plan, const suite::Suite& suite) {
+  std::uint64_t shown = 0;
+  for (const auto& sample : suite.samples) {
+    shown += presentations(suite.protocol, static_cast<int>(sample.candidates.size()), plan.job.judging.orders).size();
+  }
+  return shown * suite::criterion_names(suite.prompt).size() * static_cast<std::uint64_t>(plan.job.judging.votes);
 }
 
 std::vector<base::CallKey> prompts_shown(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample) {

@@ -31,6 +31,9 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job);
 /// The chat style of the job's judge: as the job says, else as the checkpoint's tokenizer says.
 text::ChatStyle chat_style(const job::JudgeSpec& judge);
 
+/// A job with its suites and chat style. Throws Error as load_suites and chat_style do.
+Plan make_plan(const job::JobSpec& job);
+
 /// What a judge is shown of a sample, before orders are drawn at random: score, each candidate alone; pair and label, every two candidates; rank, all
 /// of them. Candidates as given, and for `orders: both` also reversed where they are compared.
 std::vector<std::vector<std::uint16_t>> presentations(verdict::Protocol protocol, int candidates, job::Orders orders);
@@ -44,8 +47,10 @@ media::ImageSizing image_sizing(const job::JobSpec& job, const suite::Suite& sui
 /// The calls of a sample that differ in what the judge is shown: the first of every criterion and order.
 std::vector<base::CallKey> prompts_shown(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample);
 
-/// Number of calls that the plan asks for at most (adaptive voting may need fewer).
+/// Number of calls that the plan asks for, in all and of one suite: as many as call_keys gives, without making them
+/// (adaptive voting may need fewer).
 std::uint64_t count_calls(const Plan& plan);
+std::uint64_t count_calls(const Plan& plan, const suite::Suite& suite);
 
 /// One sample with calls that are outstanding.
 struct OutstandingItem {

@@ -65,10 +65,7 @@ std::string printable(const std::string& text) {
 }  // namespace
 
 int prompt(const std::string& job_file, const PromptOptions& options) {
-  Plan plan;
-  plan.job = job::load_job(job_file, options.settings);
-  plan.suites = load_suites(plan.job);
-  plan.chat = chat_style(plan.job.judge);
+  const Plan plan = make_plan(job::load_job(job_file, options.settings));
   const auto [suite, sample] = find_sample(plan, options);
   const bool fake = !plan.job.judge.fake.empty();
   std::optional<text::Tokenizer> tokenizer;

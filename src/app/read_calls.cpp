@@ -39,6 +39,23 @@ std::vector<double> expected_scores(const results::Judgement& judgement, const s
                                   profile_of(suite, judging));
 }
 
+/// Whether every call that is needed has its judgement.
+bool is_complete(const Plan& plan, const results::JournalIndex& index) {
+  for (const auto& suite : plan.suites) {
+    for (const auto& sample : suite.samples) {
+      if (plan.job.judging.adaptive) {
+        const ReadCalls calls = read_calls(plan, suite, sample, index, 0);
+        if (calls.rows.size() != calls.wanted) return false;
+        continue;
+      }
+      for (const auto& key : call_keys(plan, suite, sample)) {
+        if (!index.contains(base::digest(key))) return false;
+      }
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 verdict::Verdict read_judgement(const results::Judgement& judgement, const suite::Suite& suite, const job::Judging& judging) {
@@ -136,22 +153,6 @@ ReadCalls read_calls(const Plan& plan, const suite::Suite& suite, const suite::S
   calls.spared = keys.size() - wanted.size();
   for (const auto& row : calls.rows) calls.failed += row.judgement.status == results::Status::failed;
   return calls;
-}
-
-bool is_complete(const Plan& plan, const results::JournalIndex& index) {
-  for (const auto& suite : plan.suites) {
-    for (const auto& sample : suite.samples) {
-      if (plan.job.judging.adaptive) {
-        const ReadCalls calls = read_calls(plan, suite, sample, index, 0);
-        if (calls.rows.size() != calls.wanted) return false;
-        continue;
-      }
-      for (const auto& key : call_keys(plan, suite, sample)) {
-        if (!index.contains(base::digest(key))) return false;
-      }
-    }
-  }
-  return true;
 }
 
 results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index) {

@@ -36,10 +36,7 @@ struct ReadCalls {
 ReadCalls read_calls(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample,
                      const results::JournalIndex& index, std::int64_t sample_row);
 
-/// Whether every call that is needed has its judgement.
-bool is_complete(const Plan& plan, const results::JournalIndex& index);
-
-/// What the results file of a run says about itself.
+/// What the results file of a run says about itself; it is complete if every call of the plan has its judgement.
 results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index);
 
 }  // namespace assize::app

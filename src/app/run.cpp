@@ -185,8 +185,7 @@ class CoordinatorRun {
     if (assessment.complete()) {
       base::write_file_atomically(output_ / "DONE", fmt::format("{} calls\n", assessment.judged));
     }
-    fmt::print("{} of {} calls judged, {} failed; {}: {}\n", assessment.judged, assessment.wanted, assessment.failed,
-               plan_.job.kind == job::Kind::label ? "labels" : "report", assessment.look_at.string());
+    fmt::print("{}\n", summary(assessment));
     if (plan_.job.judging.adaptive) {
       fmt::print("adaptive voting spared {} of {} calls\n", assessment.spared, assessment.spared + assessment.wanted);
     }
@@ -254,14 +253,6 @@ class CoordinatorRun {
   std::uint64_t wanted_ = 0;
   double seconds_ = 0;
 };
-
-Plan make_plan(const job::JobSpec& job) {
-  Plan plan;
-  plan.job = job;
-  plan.suites = load_suites(job);
-  plan.chat = chat_style(job.judge);
-  return plan;
-}
 
 /// Ends the world with everything of it that this rank still holds.
 void leave_world(comm::World& world, bool clean, int code) {

@@ -72,8 +72,8 @@ int show(const std::string& run_folder, bool digest) {
 int report(const std::string& run_folder) {
   const Plan plan = stored_plan(run_folder);
   const Assessment assessment = assess(plan, run_folder, {}, [](double) {});
-  fmt::print("{} of {} calls judged; {}: {}\n", assessment.judged, assessment.wanted,
-             plan.job.kind == job::Kind::label ? "labels" : "report", assessment.look_at.string());
+  fmt::print("{} of {} calls judged; {}: {}\n", assessment.judged, assessment.wanted, assessment.product,
+             assessment.look_at.string());
   return 0;
 }
 

@@ -94,10 +94,7 @@ int submit(const std::string& job_file, const std::vector<std::string>& settings
   bound("--shards", options.shards, 0, 100000);
   bound("--chain", options.chain, 0, 1000);
   const job::Site site = choose_site(options);
-  Plan plan;
-  plan.job = job::load_job(job_file, settings);
-  plan.suites = load_suites(plan.job);
-  plan.chat = chat_style(plan.job.judge);
+  const Plan plan = make_plan(job::load_job(job_file, settings));
   const Cost cost = estimate_cost(plan);
   const Layout layout = lay_out(plan.job, site, options, cost);
 

@@ -11,6 +11,7 @@
 
 #include "app/commands.h"
 #include "app/progress_display.h"
+#include "app/terminal_text.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -49,14 +50,6 @@ double age(const fs::path& file) {
 double number(const nlohmann::json& json, const char* key) {
   const auto found = json.find(key);
   return found != json.end() && found->is_number() ? found->get<double>() : 0;
-}
-
-/// Control characters never reach the terminal, whoever wrote the file.
-std::string harmless(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  }
-  return text;
 }
 
 Sight look_at(const fs::path& folder) {

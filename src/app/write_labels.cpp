@@ -168,6 +168,7 @@ Assessment write_labels(const Plan& plan, const fs::path& run_folder, const fs::
   const std::map<int, Json> rows = read_rows(data.file, order);
   results::ResultsWriter writer(target / "results.h5", file_info(plan, index));
   Assessment assessment;
+  assessment.product = "labels";
   assessment.look_at = target / "labels.jsonl";
   Yield yield;
   std::vector<std::pair<std::string, std::string>> lines(data.samples.size());  // labels, pairs
