@@ -258,6 +258,9 @@ void run_block() {
   switch_fiber(block.host, block.fibers[first]);
 }
 
+/// This thread is inside run_grid; others may prepare launches meanwhile.
+thread_local bool runs_grid = false;
+
 void run_grid(const void* kernel, void (*entry)(const void*, const void*), const void* params,
               std::size_t params_bytes, dim3 grid, int threads, std::size_t shared) {
   const std::lock_guard lock(launching);
@@ -280,6 +283,7 @@ void run_grid(const void* kernel, void (*entry)(const void*, const void*), const
   block.random = settings().seed * 0x9e3779b97f4a7c15ull | 1;
   gridDim = grid;
   ++counters().launches;
+  runs_grid = true;
   counters().shared_bytes = std::max<std::uint64_t>(counters().shared_bytes, shared);
   if (observer.launch_begin) observer.launch_begin(params, params_bytes);
   const std::size_t blocks = std::size_t{grid.x} * grid.y * grid.z;
@@ -289,6 +293,7 @@ void run_grid(const void* kernel, void (*entry)(const void*, const void*), const
                 static_cast<unsigned>(b / grid.x / grid.y)};
     run_block();
   }
+  runs_grid = false;
   std::free(memory);
   if (!block.error.empty()) throw Error(block.error);
 }
@@ -309,7 +314,7 @@ void set_executor(Executor new_executor) { executor = std::move(new_executor); }
 
 int launch_bytes(const void* kernel, void (*entry)(const void*, const void*), const void* params,
                  std::size_t params_bytes, dim3 grid, int threads, std::size_t shared, void* stream) {
-  if (block.current >= 0) throw Error("a kernel is launched from a kernel");
+  if (runs_grid) throw Error("a kernel is launched from a kernel");
   if (threads < 1 || threads > kMaxThreads || threads % 32 || !grid.x || !grid.y || !grid.z ||
       grid.y > 65535 || grid.z > 65535 || grid.x > 0x7fffffffu)
     throw Error("invalid launch: " + std::to_string(threads) + " threads, grid " + std::to_string(grid.x) +

@@ -9,6 +9,7 @@
 #include "cuda_host/follow.h"
 #include "media/preprocessor.h"
 #include "model/config.h"
+#include "support/catch.h"
 
 using namespace assize;
 using nlohmann::json;
@@ -19,9 +20,9 @@ using test::Step;
 
 namespace {
 
-/// Log-probabilities may differ by this much between bf16 and f32: a margin above it determines the token.
-/// Eight bits of each value, some forty roundings one after the other on its way through the layers.
-constexpr float kTolerance = 0.25f;
+/// A margin (of the two largest log-probabilities) above this determines the token in bf16. PyTorch 2.6 in bf16 moves the margins of the
+/// tiny judges' golden steps by up to 0.35 against its own f32; half as much again is allowed.
+constexpr float kTolerance = 0.5f;
 
 const std::filesystem::path kSource = ASSIZE_SOURCE_DIR;
 
@@ -58,8 +59,8 @@ std::vector<Prompt> shapes_prompts(const std::string& judge, std::size_t count, 
     if (samples.empty()) {
       std::ifstream in(folder / "samples.jsonl");
       for (std::string line; std::getline(in, line);) {
-        json sample = json::parse(line);
-        samples[sample.at("id")] = std::move(sample);
+        const json sample = json::parse(line);
+        samples[sample.at("id")] = sample;
       }
     }
     Prompt prompt;
