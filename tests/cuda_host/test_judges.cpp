@@ -144,7 +144,7 @@ TEST_CASE("the shipped judge on the emulated GPU takes the CPU's tokens wherever
   }
   for (const int ranks : {1, 2}) {
     if (ranks > backend::cuda::count_gpus()) continue;  // on a machine with fewer
-    const auto prompts = shapes_prompts(judge, ranks == 1 ? 20 : 4, 48);
+    const auto prompts = shapes_prompts(judge, ranks == 1 ? 20 : 4, 24);
     const Comparison comparison = compare(judge, prompts, ranks, 512);
     report("shapes-judge, " + std::to_string(ranks) + " ranks", comparison);
     CHECK(comparison.different == 0);
