@@ -218,10 +218,8 @@ void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSetting
     for (const WorkItem& item : order.items) judge.submit(item);
     finished.clear();
     judge.step(finished);
-    for (results::Judgement& judgement : finished) {
-      spool.append(judgement);
-      link.send(0, encode(Finished{std::move(judgement)}));
-    }
+    for (results::Judgement& judgement : finished) spool.append(judgement);
+    for (results::Judgement& judgement : finished) link.send(0, encode(Finished{std::move(judgement)}));
     spool.tick();
     stepped_seconds = clock();
     if (const double now = clock(); now - told_seconds >= settings.alive_seconds || !finished.empty()) {

@@ -60,7 +60,6 @@ void Spool::append(const Judgement& judgement) {
   std::vector<std::byte> frame;
   append_frame(frame, FrameType::judgement, to_bytes(judgement), seed_);
   write_all(frame);
-  tick();
 }
 
 void Spool::tick() {

@@ -33,7 +33,7 @@ class Spool {
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
 
-  /// Writes a judgement behind the others. Throws Error (kind failed) with the path and the reason.
+  /// Writes a judgement behind the others, without a sync. Throws Error (kind failed) with the path and the reason.
   void append(const Judgement& judgement);
   /// Syncs if something waits and sync_seconds have passed since the last sync.
   void tick();

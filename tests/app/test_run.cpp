@@ -179,8 +179,8 @@ TEST_CASE("run: --retry in words that mean nothing is refused") {
     CHECK_THAT(outcome.text, Contains(expected));
   };
   refused("--retry faild", "did you mean 'failed'?");
-  refused("--retry truncated --set sampling.temperature=0", "raise sampling.max_new_tokens");
-  refused("--retry unreadable --set sampling.temperature=0", "the same answer would come again");
+  refused("--retry truncated --set judging.votes=1 --set sampling.temperature=0", "raise sampling.max_new_tokens");
+  refused("--retry unreadable --set judging.votes=1 --set sampling.temperature=0", "the same answer would come again");
 }
 
 TEST_CASE("run: a larger max_new_tokens judges again only what had hit the old one") {

@@ -37,7 +37,7 @@ std::string first_pairs(const TemporaryFolder& folder, int count, const fs::path
   std::string lines;
   for (std::string line; count-- > 0 && std::getline(in, line);) lines += line + "\n";
   folder.write("suite/samples.jsonl", lines);
-  folder.write("suite/suite.yaml", "id: shapes-pair\nprotocol: pair\nprompt: configs/prompts/shapes-pair.yaml\n");
+  folder.write("suite/suite.yaml", "id: shapes-pair\nprotocol: pair\nprompt: configs/prompts/shapes-pair.yaml\nlinks: anywhere\n");
   fs::create_directory_symlink(media, folder.path() / "suite/media");
   return (folder.path() / "suite").string();
 }
