@@ -23,7 +23,7 @@ std::string write_job(const TemporaryFolder& folder, const std::string& judge, i
   std::string lines;
   for (std::string line; pairs-- > 0 && std::getline(in, line);) lines += line + "\n";
   folder.write("suite/samples.jsonl", lines);
-  folder.write("suite/suite.yaml", "id: shapes-pair\nprotocol: pair\nprompt: configs/prompts/shapes-pair.yaml\n");
+  folder.write("suite/suite.yaml", "id: shapes-pair\nprotocol: pair\nprompt: configs/prompts/shapes-pair.yaml\nlinks: anywhere\n");
   std::filesystem::create_directory_symlink(suite / "media", folder.path() / "suite/media");
   return folder.write("job.yaml", "kind: evaluate\njudge: " + judge + "\nsuites: [" + folder.string() +
                                       "/suite]\njudging: {votes: 2, orders: as_given, seed: 3}\n"

@@ -74,7 +74,7 @@ struct PublishedRun {
     folder.write("table.yaml", "slots: 64\nrows:\n" + rows);
     const std::string out = (folder.path() / "out").string();
     folder.write("job.yaml", "kind: evaluate\njudge: {fake: table.yaml, id: published}\nsuites: [suite]\njudging: {" + judging +
-                                 "}\noutput: " + out + "\n");
+                                 "}\nlimits: {stop_above: 1}\noutput: " + out + "\n");
     const Outcome outcome = program("run --fresh " + (folder.path() / "job.yaml").string(), mpirun(ranks));
     INFO(outcome.text);
     REQUIRE(outcome.code == 0);

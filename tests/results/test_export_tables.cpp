@@ -56,8 +56,8 @@ TEST_CASE("CSV: quotes, commas, line breaks and lists as RFC 4180 wants them") {
   results::export_tables(folder.path() / "results.h5", folder.path(), results::TextFormat::csv);
   const auto lines = lines_of(folder.path() / "samples.csv", "\r\n");
   REQUIRE(lines.size() == 2);
-  CHECK(lines[0].starts_with("suite,id,group,question,human_choice,human_value,status,choice,value,scores,"));
-  CHECK(lines[1].starts_with("\"a,b\",\"say \"\"no\"\"\",,\"two\nlines\",,,1,,0,\"[1.5, -2]\","));
+  CHECK(lines[0].starts_with("suite,id,group,cluster,question,human_choice,human_value,status,choice,value,scores,"));
+  CHECK(lines[1].starts_with("\"a,b\",\"say \"\"no\"\"\",,,\"two\nlines\",,,1,,0,\"[1.5, -2]\","));
   CHECK(lines_of(folder.path() / "judgements.csv", "\r\n").size() == 1);
 }
 
