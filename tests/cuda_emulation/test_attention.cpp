@@ -211,6 +211,26 @@ TEST_CASE("decode: contexts of thousands of tokens") {
   check_case({1, 1, 128, {{2047, 1}, {2048, 1}}}, true);
 }
 
+TEST_CASE("chunks are merged in order of position") {
+  // All weights are equal. The values of the first two chunks cancel exactly if they meet first; what the
+  // third holds would be lost beside either of them.
+  const Case c{1, 1, 64, {{3 * kChunkTokens - 1, 1}}};
+  Inputs in = make_inputs(c, 21);
+  std::fill(in.q.begin(), in.q.end(), Bf16{0});
+  for (int token = 0; token < 2 * kChunkTokens; ++token)
+    for (int i = 0; i < c.head_dim; ++i) {
+      const std::int64_t block = in.blocks[static_cast<std::size_t>(token / kBlockTokens)];
+      in.cache[static_cast<std::size_t>(block * in.block_stride +
+                                        (kBlockTokens + token % kBlockTokens) * c.head_dim + i)] =
+          test::bf16(token < kChunkTokens ? 0x1p20f : -0x1p20f);
+    }
+  const auto expected = reference(c, in);
+  test::for_schedules(true, [&] {
+    check_close(run(c, in), expected);
+    check_close(run(c, in, true), expected);
+  });
+}
+
 TEST_CASE("decode: shared prefixes give the bits of lone sequences") {
   for (Case c : {Case{7, 1, 64, {{130, 1}, {200, 1}, {128, 1}, {190, 1}, {140, 1}}, 0, 5, 128},
                  Case{2, 1, 128, {{600, 1}, {640, 1}, {577, 1}}, 0, 3, 576},

@@ -204,6 +204,27 @@ TEST_CASE("sampling: every outcome follows from the definitions, on one and seve
   }
 }
 
+TEST_CASE("sampling: top-k keeps exactly k of different weights, and top-p looks at no others") {
+  // The weights fall slowly, so that one token too many would soon be drawn.
+  for (const float top_p : {1.0f, 0.9f, 0.7f}) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 60; ++i) {
+      Row row;
+      for (int id = 0; id < 24; ++id) row.logits.push_back(-0.3f * static_cast<float>((id * 7) % 24));
+      row.request.temperature = 1;
+      row.request.top_k = 3;
+      row.request.top_p = top_p;
+      row.request.noise_stream = 5;
+      row.request.position = static_cast<std::uint32_t>(i);
+      rows.push_back(row);
+    }
+    for (const int ranks : {1, 2}) {
+      const auto outcomes = sample(rows, ranks);
+      for (std::size_t r = 0; r < rows.size(); ++r) check_row(rows[r], outcomes[r]);
+    }
+  }
+}
+
 TEST_CASE("sampling: a row alone has the bits it has in a batch") {
   const auto rows = make_rows(301);
   const auto together = sample(rows, 2);

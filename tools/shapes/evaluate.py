@@ -1,6 +1,6 @@
 """Measures the small judge on the items of a split, from a training state or a checkpoint folder.
 
-    python tools/shapes/evaluate.py (--state FILE | --judge FOLDER) [--split dev] [--grey] [--prefill '<answer>']
+    python tools/shapes/evaluate.py (--state FILE | --judge FOLDER) [--split dev] [--grey] [--no-thinking]
 
 The weights are rounded to bf16, as in the checkpoint, and everything is computed in fp32.
 """
@@ -56,13 +56,18 @@ def item_prompt(prompts, protocol, item):
     return chat.chat(prompts[protocol]["system"], user), names
 
 
+def answer_count(protocol):
+    """Number of `<answer>`s of a reply."""
+    return {"score": 1, "rank": 4}.get(protocol, 2)
+
+
 def read_verdict(protocol, text):
     """The verdict in the form of the label, or None where the text has none; for `rank` the four scores."""
     if protocol == "label":
         found = re.search(r"<answer>\[\[(.*?)\]\]</answer>", text)
         return found.group(1) if found and found.group(1) in protocols.LABELS else None
     scores = [int(score) for score in re.findall(r"<answer>(\d+)</answer>", text)]
-    if len(scores) != {"score": 1, "rank": 4}.get(protocol, 2):
+    if len(scores) != answer_count(protocol):
         return None
     if protocol == "score":
         return scores[0]
@@ -98,12 +103,15 @@ def parse_arguments():
     parser.add_argument("--protocols", default=",".join(protocols.PROTOCOLS))
     parser.add_argument("--items", type=int, default=400, help="at most so many of each protocol")
     parser.add_argument("--grey", action="store_true", help="grey pictures instead of the real ones")
-    parser.add_argument("--prefill", default="", help="what the reply starts with, such as <answer>")
+    parser.add_argument("--no-thinking", action="store_true", help="only the scores are written, after <think></think>")
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", type=int, default=0, help="print so many replies of each protocol")
     parser.add_argument("--output", type=pathlib.Path, help="file for the replies, one JSON line each")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.no_thinking and "label" in arguments.protocols.split(","):
+        parser.error("--no-thinking is for answers that are scores: leave label out of --protocols")
+    return arguments
 
 
 def replies(judge, tokenizer, protocol, items, folder, arguments):
@@ -112,17 +120,44 @@ def replies(judge, tokenizer, protocol, items, folder, arguments):
     picture_id, end_id = tokenizer.token_to_id("<|image_pad|>"), tokenizer.token_to_id("<|im_end|>")
     texts, counts = [], []
     for begin in range(0, len(items), 100):
-        rows, images = [], []
+        asked, images = [], []
         for item in items[begin : begin + 100]:
             text, names = item_prompt(prompts, protocol, item)
-            rows.append(batches.expand(tokenizer.encode(text + arguments.prefill).ids, picture_id))
+            asked.append(text)
             images.append([GREY if arguments.grey else Image.open(folder / name).convert("RGB") for name in names])
+        if arguments.no_thinking:
+            texts += scores_alone(judge, tokenizer, protocol, asked, images)
+            counts += [0] * len(asked)
+            continue
+        rows = [batches.expand(tokenizer.encode(text).ids, picture_id) for text in asked]
         written = generate.generate(
             judge, rows, images, picture_id, end_id, temperature=arguments.temperature, seed=arguments.seed + begin
         )
-        texts += [arguments.prefill + tokenizer.decode(ids, skip_special_tokens=False) for ids in written]
+        texts += [tokenizer.decode(ids, skip_special_tokens=False) for ids in written]
         counts += [len(ids) for ids in written]
     return texts, counts
+
+
+def scores_alone(judge, tokenizer, protocol, asked, images):
+    """Replies with an empty thinking and, for each candidate, the likeliest score: everything but the digits is given.
+    (After `<answer>` alone the judge would write its thoughts there.)"""
+    picture_id, end_id = tokenizer.token_to_id("<|image_pad|>"), tokenizer.token_to_id("<|im_end|>")
+    digits = [tokenizer.token_to_id(digit) for digit in "0123456789"]
+    after_number = tokenizer.encode("1</answer>").ids[1]
+    replies = ["<think></think>"] * len(asked)
+
+    def likeliest(tokens):
+        rows = [batches.expand(tokenizer.encode(a + r).ids, picture_id) for a, r in zip(asked, replies)]
+        written = generate.generate(judge, rows, images, picture_id, end_id, room=1, allowed=tokens)
+        return [ids[0] for ids in written]
+
+    for _ in range(answer_count(protocol)):
+        replies = [reply + "<answer>" for reply in replies]
+        replies = [reply + tokenizer.decode([id]) for reply, id in zip(replies, likeliest(digits))]
+        is_ten = [id == digits[0] for id in likeliest([digits[0], after_number])]
+        # Of the scales' numbers only ten has a second digit.
+        replies = [r + ("0" if r.endswith(">1") and ten else "") + "</answer>" for r, ten in zip(replies, is_ten)]
+    return replies
 
 
 def main():

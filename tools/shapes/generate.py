@@ -36,9 +36,9 @@ class Cache:
 
 
 @torch.no_grad()
-def generate(judge, prompts, images, picture_id, end_id, room=320, temperature=0.0, seed=0):
-    """Ids written after each prompt (expanded ids), up to `end_id` without it, or `room` tokens. Greedy at temperature
-    0. `images[i]` are the pictures of prompt i."""
+def generate(judge, prompts, images, picture_id, end_id, room=320, temperature=0.0, seed=0, allowed=None):
+    """Ids written after each prompt (expanded ids), up to `end_id` without it, or `room` tokens, only of those in
+    `allowed` where given. Greedy at temperature 0. `images[i]` are the pictures of prompt i."""
     padded = max(map(len, prompts))
     ids = numpy.zeros((len(prompts), padded), dtype=numpy.int64)
     places = numpy.zeros((3, len(prompts), padded), dtype=numpy.int64)
@@ -50,6 +50,7 @@ def generate(judge, prompts, images, picture_id, end_id, room=320, temperature=0
     lengths = torch.tensor([len(prompt) for prompt in prompts])
     cache = Cache(lengths, padded, room)
     noise = torch.Generator().manual_seed(seed)
+    allowed = None if allowed is None else torch.tensor(allowed)
     hidden = judge.hidden(ids, places, pixels, picture_id, cache)
     cache.advance(padded)
     rows = torch.arange(len(prompts))
@@ -58,6 +59,8 @@ def generate(judge, prompts, images, picture_id, end_id, room=320, temperature=0
     written, finished = [], torch.zeros(len(prompts), dtype=torch.bool)
     for _ in range(room):
         logits = judge.logits(hidden)
+        if allowed is not None:
+            logits = torch.full_like(logits, -torch.inf).index_copy(1, allowed, logits[:, allowed])
         if temperature > 0:
             token = torch.multinomial(torch.softmax(logits.float() / temperature, -1), 1, generator=noise)[:, 0]
         else:
