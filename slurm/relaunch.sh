@@ -149,6 +149,7 @@ launch_once() {
 
 # Puts this job back into the queue where that is allowed, and ends the script.
 leave_drained() {
+  echo "ending on $asked_by; what is judged stays"
   if [ "$asked_by" = USR1 ] && [ "${ASSIZE_REQUEUE:-1}" = 1 ]; then
     scontrol requeue "$SLURM_JOB_ID" || echo "this job cannot be requeued; submit it again to go on" >&2
   fi
