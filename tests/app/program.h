@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "support/paths.h"
+
 namespace assize::app_tests {
 
 /// What a run of the program printed (both streams) and its exit code.
@@ -17,7 +19,7 @@ struct Outcome {
 
 /// Runs `assize ARGUMENTS` as a user would; `launcher` comes before it (mpirun …).
 inline Outcome program(const std::string& arguments, const std::string& launcher = "") {
-  const std::string command = launcher + " " ASSIZE_BINARY_DIR "/assize " + arguments + " 2>&1 </dev/null";
+  const std::string command = launcher + " " + support::binary_dir() + "/assize " + arguments + " 2>&1 </dev/null";
   Outcome outcome;
   FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return outcome;

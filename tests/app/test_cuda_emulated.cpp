@@ -5,6 +5,7 @@
 #include "app/program.h"
 #include "results/results_reader.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_models.h"
 
@@ -14,7 +15,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const std::filesystem::path kSource = ASSIZE_SOURCE_DIR;
+const std::filesystem::path kSource = assize::support::source_dir();
 
 /// A job over the first pairs of the shapes suite with the shipped judge, a few tokens each.
 std::string write_job(const TemporaryFolder& folder, const std::string& judge, int pairs, const std::string& more) {

@@ -6,6 +6,7 @@
 
 #include "app/fake_run.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace assize::app_tests;
 using Catch::Matchers::Contains;
@@ -19,7 +20,7 @@ struct Fixture {
   std::string run = (folder.path() / "run").string();
 
   explicit Fixture(const std::string& name) {
-    fs::copy(fs::path(ASSIZE_SOURCE_DIR) / "tests/results/fixtures" / name, folder.path(), fs::copy_options::recursive);
+    fs::copy(fs::path(assize::support::source_dir()) / "tests/results/fixtures" / name, folder.path(), fs::copy_options::recursive);
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include "app/program.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_models.h"
 
@@ -23,7 +24,7 @@ struct PictureRun {
     assize::support::write_tiny_model(TinyKind::qwen2_5_vl, folder.path() / "judge");
     folder.write("suite/prompt.yaml", "id: p\nsystem: judge\nuser: \"{image} {question} {candidate_1} or {candidate_2}\"\n");
     folder.write("suite/suite.yaml", "id: s\nprotocol: pair\nprompt: prompt.yaml\n");
-    const fs::path pictures = fs::path(ASSIZE_SOURCE_DIR) / "configs/suites/shapes-pair/media";
+    const fs::path pictures = fs::path(assize::support::source_dir()) / "configs/suites/shapes-pair/media";
     fs::create_directories(folder.path() / "suite/media");
     const std::vector<std::string> names{"dev-0001.png", "dev-0002.png", "dev-0003.png"};
     for (const auto& name : names) fs::copy_file(pictures / name, folder.path() / "suite/media" / name);

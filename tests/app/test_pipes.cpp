@@ -6,6 +6,7 @@
 
 #include "app/fake_run.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace assize::app_tests;
 namespace fs = std::filesystem;
@@ -14,13 +15,14 @@ namespace {
 
 /// Runs the job with standard error going to `pipe` and nothing else; returns the exit code.
 int run_into(const FakeRun& fake, int pipe) {
+  const std::string binary = assize::support::binary_dir() + "/assize";
   const pid_t child = ::fork();
   if (child == 0) {
     const int nowhere = ::open("/dev/null", O_RDWR);
     ::dup2(nowhere, STDIN_FILENO);
     ::dup2(nowhere, STDOUT_FILENO);
     ::dup2(pipe, STDERR_FILENO);
-    ::execl(ASSIZE_BINARY_DIR "/assize", "assize", "run", fake.job.c_str(), static_cast<char*>(nullptr));
+    ::execl(binary.c_str(), "assize", "run", fake.job.c_str(), static_cast<char*>(nullptr));
     ::_exit(127);
   }
   int status = 0;

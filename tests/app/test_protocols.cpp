@@ -9,6 +9,7 @@
 #include "app/program.h"
 #include "results/results_reader.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 
 using namespace assize::app_tests;
@@ -146,7 +147,7 @@ TEST_CASE("protocols: profile repo draws the orders of the published script") {
   const auto ids = results.texts("samples", "id"), orders = results.texts("judgements", "presentation");
   const auto votes = results.numbers("judgements", "vote"), rows = results.numbers("judgements", "sample");
   // numpy.random.uniform() < 0.5 after numpy.random.seed(vote), row by row of the file (tests/golden/numpy_uniform.json).
-  std::ifstream file(ASSIZE_SOURCE_DIR "/tests/golden/numpy_uniform.json");
+  std::ifstream file(assize::support::source_dir() + "/tests/golden/numpy_uniform.json");
   const auto golden = nlohmann::json::parse(file);
   for (std::size_t i = 0; i < orders.size(); ++i) {
     const auto& draw = golden["draws"][static_cast<std::size_t>(votes[i])];
@@ -200,7 +201,7 @@ TEST_CASE("protocols: votes are combined as the job says") {
 }
 
 TEST_CASE("protocols: budget forcing makes the judge think on, the same on any machine and after any restart") {
-  const fs::path source = ASSIZE_SOURCE_DIR, judge = source / "configs/judges/shapes-judge";
+  const fs::path source = assize::support::source_dir(), judge = source / "configs/judges/shapes-judge";
   if (!fs::exists(judge / "model.safetensors")) {
     WARN("skipped: configs/judges/shapes-judge holds no weights");
     return;
@@ -243,7 +244,7 @@ TEST_CASE("protocols: budget forcing makes the judge think on, the same on any m
 }
 
 TEST_CASE("protocols: the expectation of a score stands beside it, the same on any machine") {
-  const fs::path source = ASSIZE_SOURCE_DIR, judge = source / "configs/judges/shapes-judge";
+  const fs::path source = assize::support::source_dir(), judge = source / "configs/judges/shapes-judge";
   if (!fs::exists(judge / "model.safetensors")) {
     WARN("skipped: configs/judges/shapes-judge holds no weights");
     return;

@@ -11,6 +11,7 @@
 #include "app/program.h"
 #include "results/results_reader.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 
 using namespace assize::app_tests;
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path kSource = ASSIZE_SOURCE_DIR;
+const fs::path kSource = assize::support::source_dir();
 const fs::path kJudge = kSource / "configs/judges/shapes-judge";
 const fs::path kPairs = kSource / "configs/suites/shapes-pair";
 

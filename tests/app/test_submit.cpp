@@ -4,6 +4,7 @@
 #include "app/batch_script.h"
 #include "app/program.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 
 using namespace assize;
@@ -127,24 +128,24 @@ TEST_CASE("submit: a chain never requeues, an array has a task a shard") {
 }
 
 TEST_CASE("check --output: the run folder alone, for scripts") {
-  const std::string job = ASSIZE_SOURCE_DIR "/jobs/quickstart.yaml";
+  const std::string job = support::source_dir() + "/jobs/quickstart.yaml";
   CHECK(program("check --output " + job).text == "runs/quickstart\n");
   CHECK(program("check --output " + job + " --set \"output='a # b'\"").text == "a # b\n");
 }
 
 TEST_CASE("submit --dry-run: the script of a shipped job on the example cluster") {
-  const Outcome outcome = program("submit " ASSIZE_SOURCE_DIR "/jobs/quickstart.yaml --nodes 4 --partition short --dry-run");
+  const Outcome outcome = program("submit " + support::source_dir() + "/jobs/quickstart.yaml --nodes 4 --partition short --dry-run");
   CHECK(outcome.code == 0);
   for (const char* part : {"#SBATCH --nodes=4\n", "#SBATCH --partition=short\n", "4 nodes x 8 worker ranks + 1 coordinator = 33 ranks",
                            "TFLOP", "assize watch", "/slurm/relaunch.sh'"}) {
     CHECK_THAT(outcome.text, Contains(part));
   }
-  CHECK_THAT(program("submit " ASSIZE_SOURCE_DIR "/jobs/quickstart.yaml", "env -u ASSIZE_CLUSTER").text, Contains("say which cluster this is"));
-  CHECK(program("submit " ASSIZE_SOURCE_DIR "/jobs/quickstart.yaml --dry-run --nodes 0").code == 2);
+  CHECK_THAT(program("submit " + support::source_dir() + "/jobs/quickstart.yaml", "env -u ASSIZE_CLUSTER").text, Contains("say which cluster this is"));
+  CHECK(program("submit " + support::source_dir() + "/jobs/quickstart.yaml --dry-run --nodes 0").code == 2);
 }
 
 TEST_CASE("submit --dry-run: the whole evaluation of Flex-VL-7B, with a few samples in place of each suite's own") {
-  const fs::path source = ASSIZE_SOURCE_DIR;
+  const fs::path source = support::source_dir();
   const job::JobSpec job = job::load_job(source / "jobs/flex-vl-full.yaml", {}, job::JudgePresence::optional);
   CHECK(job.suites.size() == 11);
   const TemporaryFolder folder;

@@ -8,9 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "support/catch.h"
+#include "support/paths.h"
 
 TEST_CASE("NumPy's uniform numbers come out bit for bit") {
-  std::ifstream file(ASSIZE_SOURCE_DIR "/tests/golden/numpy_uniform.json");
+  std::ifstream file(assize::support::source_dir() + "/tests/golden/numpy_uniform.json");
   const auto golden = nlohmann::json::parse(file);
   const auto at = golden["at"].get<std::vector<std::size_t>>();
   for (const auto& draw : golden["draws"]) {

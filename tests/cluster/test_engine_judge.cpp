@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "tests/cluster/made_up_run.h"
 
 using namespace assize;
@@ -54,7 +55,7 @@ class ScriptedEngine final : public engine::Engine {
 };
 
 text::Tokenizer tokenizer() {
-  return text::Tokenizer::load(std::filesystem::path(ASSIZE_SOURCE_DIR) / "tests/golden/tokenizer_small_qwen.json");
+  return text::Tokenizer::load(std::filesystem::path(support::source_dir()) / "tests/golden/tokenizer_small_qwen.json");
 }
 
 model::ModelInput five_tokens(const WorkPrompt&) {

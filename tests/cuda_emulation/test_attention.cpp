@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/cuda/attention.h"
+#include "support/paths.h"
 #include "support/values.h"
 #include "tests/cuda_emulation/device_array.h"
 
@@ -294,7 +295,7 @@ TEST_CASE("grouped decode reads a shared prefix once") {
 }
 
 TEST_CASE("the budget names the shared memory that launches ask for") {
-  const auto budget = nlohmann::json::parse(std::ifstream(ASSIZE_SOURCE_DIR "/kernels/cuda/budget.json"));
+  const auto budget = nlohmann::json::parse(std::ifstream(support::source_dir() + "/kernels/cuda/budget.json"));
   const auto launched = [](const Case& c) {
     const Inputs in = make_inputs(c, 1);
     cuda_emulation::counters() = {};

@@ -10,6 +10,7 @@
 #include "media/preprocessor.h"
 #include "model/config.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace assize;
 using nlohmann::json;
@@ -24,7 +25,7 @@ namespace {
 /// tiny judges' golden steps by up to 0.35 against its own f32; half as much again is allowed.
 constexpr float kTolerance = 0.5f;
 
-const std::filesystem::path kSource = ASSIZE_SOURCE_DIR;
+const std::filesystem::path kSource = support::source_dir();
 
 std::vector<Prompt> tiny_prompts(TinyKind kind, int tokens) {
   const json golden =

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/tiny_models.h"
 
 using namespace assize;
@@ -32,7 +33,7 @@ TEST_CASE("budget forcing goes back to just before the end of the thinking") {
 
 TEST_CASE("budget forcing keeps the text of a token that also begins the end, and drops what follows in the last") {
   // A judge with a trained vocabulary: tokens cross the borders of words and tags.
-  const std::filesystem::path file = std::filesystem::path(ASSIZE_SOURCE_DIR) / "tests/golden/tokenizer_small_qwen.json";
+  const std::filesystem::path file = std::filesystem::path(support::source_dir()) / "tests/golden/tokenizer_small_qwen.json";
   const auto small = text::Tokenizer::load(file);
   for (const std::string thinking : {"A is right, B is not.", "two shapes, no", "x"}) {
     for (const std::string behind : {"", "\n", "<"}) {

@@ -11,6 +11,7 @@
 #include "model/tiny_judge.h"
 #include "random_calls.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace assize;
 using namespace assize::engine;
@@ -158,7 +159,7 @@ std::vector<Call> judge_calls(TinyKind kind) {
 TEST_CASE("a batch of the reference implementation's prompts gives its greedy tokens") {
   for (const TinyKind kind : {TinyKind::llama, TinyKind::llama3, TinyKind::qwen2, TinyKind::qwen2_5_vl}) {
     const model::ModelConfig config = model::read_config(folder_of(kind));
-    const json golden = json::parse(base::read_file(ASSIZE_SOURCE_DIR "/tests/golden/model_" +
+    const json golden = json::parse(base::read_file(support::source_dir() + "/tests/golden/model_" +
                                                     std::string(support::name(kind)) + ".json"));
     std::vector<Call> calls;
     std::vector<std::vector<std::int32_t>> expected;

@@ -9,6 +9,7 @@
 #include "media/patches.h"
 #include "model/tiny_judge.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace assize;
 using namespace assize::engine;
@@ -17,7 +18,7 @@ using support::TinyKind;
 
 namespace {
 
-const std::string golden_folder = ASSIZE_SOURCE_DIR "/tests/golden/";
+const std::string golden_folder = support::source_dir() + "/tests/golden/";
 
 json golden(const std::string& name) {
   return json::parse(base::read_file(golden_folder + "model_" + name + ".json"));

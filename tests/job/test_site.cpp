@@ -1,6 +1,7 @@
 #include "job/site.h"
 
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 
 using namespace assize;
@@ -8,7 +9,7 @@ using Catch::Matchers::Contains;
 using support::TemporaryFolder;
 
 TEST_CASE("site: the commented example is read as it stands") {
-  const job::Site site = job::load_site(ASSIZE_SOURCE_DIR "/configs/clusters/example.yaml");
+  const job::Site site = job::load_site(support::source_dir() + "/configs/clusters/example.yaml");
   CHECK(site.name == "example");
   CHECK(site.gpus == 8);
   CHECK(site.time_limit_minutes == 24 * 60);

@@ -8,10 +8,11 @@
 
 #include "media/image.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 namespace golden {
 
-inline std::string folder() { return std::string(ASSIZE_SOURCE_DIR) + "/tests/golden/pixels/"; }
+inline std::string folder() { return assize::support::source_dir() + "/tests/golden/pixels/"; }
 
 inline nlohmann::json read(const std::string& name) {
   std::ifstream in(folder() + name);

@@ -11,13 +11,14 @@
 #include "metrics/ranking.h"
 #include "metrics/significance.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 namespace assize::metrics {
 namespace {
 
 const nlohmann::json& expected() {
   static const nlohmann::json kGolden = [] {
-    std::ifstream file(std::string(ASSIZE_SOURCE_DIR) + "/tests/golden/metrics.json");
+    std::ifstream file(support::source_dir() + "/tests/golden/metrics.json");
     return nlohmann::json::parse(file);
   }();
   return kGolden;

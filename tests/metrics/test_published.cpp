@@ -12,6 +12,7 @@
 #include "metrics/categorical.h"
 #include "metrics/correlation.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 // Published figures that follow from published votes, computed from the votes by the metrics of this library.
 // Needs ASSIZE_PUBLISHED_DATA, the folder with EXPECTED.json; `test_metrics [write-published]` writes
@@ -277,7 +278,7 @@ std::string page(const std::vector<Row>& rows) {
   return out;
 }
 
-const std::string kPage = std::string(ASSIZE_SOURCE_DIR) + "/src/metrics/PUBLISHED.md";
+const std::string kPage = support::source_dir() + "/src/metrics/PUBLISHED.md";
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "model/config.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/tiny_models.h"
 
 using namespace assize;
@@ -164,7 +165,7 @@ TEST_CASE("what a configuration leaves out has the default of its class") {
 }
 
 TEST_CASE("rotary frequencies equal those of the reference implementation") {
-  const auto golden = json::parse(base::read_file(ASSIZE_SOURCE_DIR "/tests/golden/model_rope.json"));
+  const auto golden = json::parse(base::read_file(support::source_dir() + "/tests/golden/model_rope.json"));
   for (const auto& one : golden) {
     INFO(one.at("config").dump());
     json config = llama();

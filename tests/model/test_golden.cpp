@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "tiny_judge.h"
 
 using namespace assize;
@@ -13,7 +14,7 @@ using support::TinyKind;
 namespace {
 
 json golden(const std::string& name) {
-  return json::parse(base::read_file(ASSIZE_SOURCE_DIR "/tests/golden/model_" + name + ".json"));
+  return json::parse(base::read_file(support::source_dir() + "/tests/golden/model_" + name + ".json"));
 }
 
 float largest_difference(const std::vector<float>& a, const std::vector<float>& b) {

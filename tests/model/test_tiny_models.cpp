@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/tiny_models.h"
 
 using namespace assize;
@@ -21,7 +22,7 @@ std::string checksum(const std::string& data) {
 
 TEST_CASE("tiny judges are the same bytes as the ones the Python script writes") {
   const auto golden =
-      nlohmann::json::parse(base::read_file(ASSIZE_SOURCE_DIR "/tests/golden/model_files.json"));
+      nlohmann::json::parse(base::read_file(support::source_dir() + "/tests/golden/model_files.json"));
   using support::TinyKind;
   for (const TinyKind kind : {TinyKind::llama, TinyKind::llama3, TinyKind::qwen2, TinyKind::qwen2_5_vl}) {
     const support::TemporaryFolder folder;

@@ -10,6 +10,7 @@
 #include "report/items.h"
 #include "report/text.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 namespace assize::report {
 namespace {
@@ -95,7 +96,7 @@ TEST_CASE("the page needs no network and names every suite", "[report]") {
   for (const auto& suite : example().suites) CHECK(contains(page, ">" + suite.id + "</a>"));
   CHECK_FALSE(contains(page, "nan"));
   CHECK(page.size() < 1000000);
-  const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-example";  // to be looked at
+  const auto folder = std::filesystem::path(support::binary_dir()) / "report-example";  // to be looked at
   std::filesystem::create_directories(folder);
   write_report(folder, example());
   CHECK(std::filesystem::file_size(folder / "report.html") == page.size());
@@ -126,7 +127,7 @@ std::string document_of(const std::filesystem::path& page) {
 
 // The page as a browser sees it: our script has run, what the model wrote has not.
 TEST_CASE("the page works in a browser", "[report][chromium]") {
-  const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-browser";
+  const auto folder = std::filesystem::path(support::binary_dir()) / "report-browser";
   std::filesystem::create_directories(folder);
   write_report(folder, example());
   const std::string dom = document_of(folder / "report.html");
@@ -155,7 +156,7 @@ ReportData many_items() {
 }  // namespace
 
 TEST_CASE("a browser loads the items beside the page when they are asked for", "[report][chromium]") {
-  const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-loads";
+  const auto folder = std::filesystem::path(support::binary_dir()) / "report-loads";
   std::filesystem::create_directories(folder);
   write_report(folder, many_items());
   const auto clicked = folder / "clicked.html";
@@ -245,7 +246,7 @@ TEST_CASE("the telling items come first: the worst of each reason in turn", "[re
 }
 
 TEST_CASE("items that are too many for the page are beside it", "[report]") {
-  const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-many";
+  const auto folder = std::filesystem::path(support::binary_dir()) / "report-many";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder / kItemFolder);
   std::ofstream(folder / kItemFolder / "00007.js") << "of an earlier report";
@@ -285,7 +286,7 @@ TEST_CASE("a report of nothing is a report", "[report]") {
 }
 
 TEST_CASE("only pictures become picture URIs", "[report]") {
-  const auto folder = std::filesystem::path(ASSIZE_BINARY_DIR) / "report-pictures";
+  const auto folder = std::filesystem::path(support::binary_dir()) / "report-pictures";
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "a.png", std::ios::binary) << "\x89PNG\r\n\x1A\nx";
   std::ofstream(folder / "b.png") << "<svg onload=alert(1)>";

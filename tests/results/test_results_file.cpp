@@ -9,6 +9,7 @@
 #include "results/results_writer.h"
 #include "results/schema.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "support/temporary_folder.h"
 #include "tests/results/judgements.h"
 
@@ -173,7 +174,7 @@ TEST_CASE("a file cut short is refused") {
 }
 
 TEST_CASE("FORMAT.md shows the schema that the code has") {
-  const std::string page = base::read_file(fs::path(ASSIZE_SOURCE_DIR) / "src/results/FORMAT.md");
+  const std::string page = base::read_file(fs::path(support::source_dir()) / "src/results/FORMAT.md");
   std::string expected;
   for (const results::Column& column : results::schema()) {
     expected += std::string("| /") + column.table + "/" + column.name + " | " + results::name(column.type) + " | " +

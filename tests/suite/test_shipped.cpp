@@ -4,13 +4,14 @@
 #include "job/job_spec.h"
 #include "suite/suite.h"
 #include "support/catch.h"
+#include "support/paths.h"
 
 using namespace assize;
 namespace fs = std::filesystem;
 
 TEST_CASE("shipped suites load without a problem and hold what they promise") {
   int suites = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(ASSIZE_SOURCE_DIR) / "configs/suites")) {
+  for (const auto& entry : fs::directory_iterator(fs::path(support::source_dir()) / "configs/suites")) {
     if (!fs::exists(entry.path() / "suite.yaml")) continue;
     const suite::Suite suite = suite::load_suite(entry.path() / "suite.yaml", 0, 0);
     INFO(suite.id);
@@ -23,7 +24,7 @@ TEST_CASE("shipped suites load without a problem and hold what they promise") {
 
 TEST_CASE("suites of published benchmarks are whole but for their samples") {
   int suites = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(ASSIZE_SOURCE_DIR) / "configs/suites")) {
+  for (const auto& entry : fs::directory_iterator(fs::path(support::source_dir()) / "configs/suites")) {
     if (entry.path().extension() != ".yaml") continue;
     INFO(entry.path().string());
     // With the samples in place it loads; without them, that is all that is wrong.
@@ -39,7 +40,7 @@ TEST_CASE("suites of published benchmarks are whole but for their samples") {
 
 TEST_CASE("suites of published benchmarks say how to get the published prompts") {
   int with_profile = 0;
-  for (const auto& entry : fs::directory_iterator(fs::path(ASSIZE_SOURCE_DIR) / "configs/suites")) {
+  for (const auto& entry : fs::directory_iterator(fs::path(support::source_dir()) / "configs/suites")) {
     if (entry.path().extension() != ".yaml") continue;
     INFO(entry.path().string());
     std::string problem = "tools/import-prompts CHECKOUT";
@@ -59,7 +60,7 @@ TEST_CASE("suites of published benchmarks say how to get the published prompts")
 }
 
 TEST_CASE("shipped jobs are jobs") {
-  for (const auto& entry : fs::directory_iterator(fs::path(ASSIZE_SOURCE_DIR) / "jobs")) {
+  for (const auto& entry : fs::directory_iterator(fs::path(support::source_dir()) / "jobs")) {
     INFO(entry.path().string());
     // What a job names may have to be made first (tools/get-model, tools/import-suite); its own keys may not be wrong.
     try {

@@ -8,12 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "support/paths.h"
 #include "text/tokenizer.h"
 
 // Access to tests/golden/tokenizer_*.json (made by tools/golden/tokenizer.py).
 namespace golden {
 
-inline std::string path(const std::string& name) { return ASSIZE_SOURCE_DIR "/tests/golden/" + name; }
+inline std::string path(const std::string& name) { return assize::support::source_dir() + "/tests/golden/" + name; }
 
 inline nlohmann::json read(const std::string& name) {
   std::ifstream in(path(name));

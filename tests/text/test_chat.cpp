@@ -3,6 +3,7 @@
 
 #include "golden.h"
 #include "support/catch.h"
+#include "support/paths.h"
 #include "text/chat.h"
 
 using namespace assize::text;
@@ -62,7 +63,7 @@ TEST_CASE("formats have names") {
 
 TEST_CASE("the style is detected from tokens and chat template") {
   namespace fs = std::filesystem;
-  const fs::path folder = fs::path(ASSIZE_BINARY_DIR) / "tests_text_chat";
+  const fs::path folder = fs::path(assize::support::binary_dir()) / "tests_text_chat";
   fs::remove_all(folder);
   fs::create_directories(folder);
   const auto write = [&](const char* name, const std::string& text) { std::ofstream(folder / name) << text; };
