@@ -21,6 +21,7 @@
 #include "engine/build_input.h"
 #include "media/patches.h"
 #include "model/model.h"
+#include "throughput/ceiling.h"
 
 namespace assize::app {
 
@@ -103,6 +104,20 @@ class InputBuilder {
   std::map<std::tuple<std::string, int, int>, std::weak_ptr<const media::ImagePatches>> pictures_;  ///< by path and size
 };
 
+/// What all ranks of a group can do together.
+cluster::Ceiling ceiling_of_group(const backend::CpuSettings& cpu, comm::Comm& group) {
+  const cluster::Ceiling own = throughput::measure_ceiling(cpu.threads, cpu.instruction_set);
+  std::vector<cluster::Ceiling> all(static_cast<std::size_t>(group.size()));
+  group.all_gather(std::as_bytes(std::span(&own, 1)), std::as_writable_bytes(std::span(all)));
+  cluster::Ceiling sum;
+  for (const cluster::Ceiling& rank : all) {
+    sum.flop_per_second += rank.flop_per_second;
+    sum.bytes_per_second += rank.bytes_per_second;
+    sum.threads += rank.threads;
+  }
+  return sum;
+}
+
 /// A judge with everything it stands on.
 class LoadedJudge final : public cluster::Judge {
  public:
@@ -118,6 +133,7 @@ class LoadedJudge final : public cluster::Judge {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     backend::CpuSettings cpu{job.parallel.threads, job.parallel.instruction_set};
     if (cpu.threads == 0) cpu.threads = static_cast<int>(std::max(1L, cores / setup.ranks_on_node));
+    if (job.kind == job::Kind::throughput) ceiling_ = ceiling_of_group(cpu, group);
     model::ModelLimits limits;
     limits.step_rows = job.engine.step_rows;
     limits.sample_rows = job.engine.slots;
@@ -149,10 +165,12 @@ class LoadedJudge final : public cluster::Judge {
   bool step(std::vector<results::Judgement>& finished) override { return judge_->step(finished); }
   void cancel_all() override { judge_->cancel_all(); }
   std::size_t unfinished() const override { return judge_->unfinished(); }
-  cluster::GroupCounters counters() const override { return judge_->counters(); }
+  engine::EngineCounters counters() const override { return judge_->counters(); }
   std::uint32_t slots() const override { return judge_->slots(); }
+  cluster::Ceiling ceiling() const override { return ceiling_; }
 
  private:
+  cluster::Ceiling ceiling_;
   text::Tokenizer tokenizer_;
   std::unique_ptr<backend::Backend> backend_;
   std::unique_ptr<model::Model> model_;

@@ -5,6 +5,7 @@
 
 #include "app/plan.h"
 #include "cluster/judge.h"
+#include "media/preprocessor.h"
 #include "comm/comm.h"
 #include "media/preprocessor.h"
 #include "model/config.h"
@@ -18,6 +19,9 @@ struct JudgeSetup {
   std::int32_t largest_picture_patches = 0;
   std::int32_t longest_prompt_tokens = 0;  ///< estimate, for the KV budget; 0: unknown
 };
+
+/// How the job's judge wants pictures.
+media::ImagePreprocessing preprocessing_of(const job::JudgeSpec& judge);
 
 /// Largest picture and longest prompt of a plan, from file headers and text sizes.
 JudgeSetup measure(const Plan& plan);

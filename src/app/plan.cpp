@@ -15,6 +15,7 @@
 #include "base/noise.h"
 #include "base/numpy_random.h"
 #include "text/tokenizer.h"
+#include "throughput/workload.h"
 #include "verdict/adaptive.h"
 #include "verdict/answers.h"
 
@@ -134,8 +135,6 @@ text::ChatStyle chat_style(const job::JudgeSpec& judge) {
   style.format = judge.chat == job::ChatFormat::llama3 ? text::ChatFormat::llama3 : text::ChatFormat::chatml;
   return style;
 }
-
-Plan make_plan(const job::JobSpec& job) { return {job, load_suites(job), chat_style(job.judge)}; }
 
 std::vector<std::vector<std::uint16_t>> presentations(Protocol protocol, int candidates, job::Orders orders) {
   const auto n = static_cast<std::uint16_t>(candidates);
@@ -287,7 +286,18 @@ std::vector<OutstandingItem> outstanding_items(const Plan& plan, const std::func
   return items;
 }
 
-float estimated_cost(const Plan& plan, const OutstandingItem& item) {
+cluster::QueueSettings queue_settings(const job::JobSpec& job) {
+  cluster::QueueSettings settings;
+  switch (job.lease_order) {
+    case job::LeaseOrder::longest_first: settings.order = cluster::LeaseOrder::longest_first; break;
+    case job::LeaseOrder::fifo: settings.order = cluster::LeaseOrder::fifo; break;
+    case job::LeaseOrder::fixed: settings.order = cluster::LeaseOrder::fixed; break;
+  }
+  settings.lease_seconds = job.limits.lease_seconds;
+  return settings;
+}
+
+cluster::PlannedItem planned_item(const Plan& plan, const OutstandingItem& item) {
   // A prefilled token costs about an eighth of a decoded one; a token has about four bytes of text.
   constexpr double kBytesPerDecodedToken = 32, kPictureBytes = 1024;
   const suite::Suite& suite = plan.suites[item.suite];
@@ -297,9 +307,11 @@ float estimated_cost(const Plan& plan, const OutstandingItem& item) {
   for (const auto& candidate : sample.candidates) {
     bytes += static_cast<double>(candidate.text.size()) + kPictureBytes * static_cast<double>(candidate.images.size());
   }
-  const double output = plan.job.judging.reading == job::Reading::likelihood
-                            ? 1 : std::min(plan.job.sampling.max_new_tokens, 512);
-  return static_cast<float>(bytes / kBytesPerDecodedToken + output * static_cast<double>(item.calls.size()));
+  const int output = plan.job.judging.reading == job::Reading::likelihood ? 1
+                     : plan.job.workload ? plan.job.workload->output_tokens
+                                         : std::min(plan.job.sampling.max_new_tokens, 512);
+  const double cost = bytes / kBytesPerDecodedToken + output * static_cast<double>(item.calls.size());
+  return {static_cast<float>(cost), static_cast<std::uint32_t>(item.calls.size()), static_cast<float>(output), item.suite};
 }
 
 namespace {
@@ -314,7 +326,7 @@ cluster::WorkItem ItemMaker::make(const OutstandingItem& outstanding, std::uint6
   const suite::Sample& sample = suite.samples[outstanding.sample];
   cluster::WorkItem item;
   item.id = id;
-  item.cost = estimated_cost(plan_, outstanding);
+  item.cost = planned_item(plan_, outstanding).cost;
   const auto keys = call_keys(plan_, suite, sample);
   std::map<std::pair<std::string, std::vector<std::uint16_t>>, std::uint32_t> prompts;
   for (const std::uint32_t index : outstanding.calls) {
@@ -326,6 +338,10 @@ cluster::WorkItem ItemMaker::make(const OutstandingItem& outstanding, std::uint6
                                                  static_cast<std::uint32_t>(item.prompts.size()));
     if (fresh) item.prompts.push_back(prompt(suite, sample, call.key));
     call.prompt = at->second;
+    if (plan_.job.workload) {
+      call.output_tokens =
+          throughput::output_tokens(*plan_.job.workload, call.noise_stream, plan_.job.sampling.max_new_tokens);
+    }
     item.calls.push_back(std::move(call));
   }
   return item;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cluster/work_item.h"
+#include "cluster/work_queue.h"
 #include "job/job_spec.h"
 #include "media/patches.h"
 #include "suite/suite.h"
@@ -31,7 +32,8 @@ std::vector<suite::Suite> load_suites(const job::JobSpec& job);
 /// The chat style of the job's judge: as the job says, else as the checkpoint's tokenizer says.
 text::ChatStyle chat_style(const job::JudgeSpec& judge);
 
-/// A job with its suites and chat style. Throws Error as load_suites and chat_style do.
+/// A job with its suites, or its made-up workload (pictures go to OUTPUT/media), and its chat style. Throws Error as
+/// load_suites and chat_style do.
 Plan make_plan(const job::JobSpec& job);
 
 /// What a judge is shown of a sample, before orders are drawn at random: score, each candidate alone; pair and label, every two candidates; rank, all
@@ -62,8 +64,12 @@ struct OutstandingItem {
 /// The calls that are not `done` yet, sample by sample in plan order.
 std::vector<OutstandingItem> outstanding_items(const Plan& plan, const std::function<bool(base::Hash128)>& done);
 
-/// Estimated work of an item in generated-token equivalents; only the order of leases depends on it.
-float estimated_cost(const Plan& plan, const OutstandingItem& item);
+/// An item for the work queue with its estimated work in generated-token equivalents; only the order of leases
+/// depends on it.
+cluster::PlannedItem planned_item(const Plan& plan, const OutstandingItem& item);
+
+/// How the job wants items leased, and how long a group may be silent.
+cluster::QueueSettings queue_settings(const job::JobSpec& job);
 
 /// Makes work items from samples; remembers the hashes of picture files.
 class ItemMaker {

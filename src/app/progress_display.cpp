@@ -111,9 +111,9 @@ void ProgressDisplay::write_file(const cluster::Progress& progress) {
   for (const auto& group : progress.groups) {
     json["groups"].push_back({{"about", group.about},
                               {"state", group.lost ? "lost" : group.joined ? "working" : "loading"},
-                              {"output_tokens", group.counters.output_tokens},
-                              {"prompt_tokens_asked", group.counters.prompt_tokens_asked},
-                              {"prompt_tokens_computed", group.counters.prompt_tokens_computed},
+                              {"output_tokens", group.counters.now.engine.output_tokens},
+                              {"prompt_tokens_asked", group.counters.now.engine.prompt_tokens_asked},
+                              {"prompt_tokens_computed", group.counters.now.engine.prompt_tokens_computed},
                               {"unfinished_calls", group.counters.unfinished_calls}});
   }
   try {

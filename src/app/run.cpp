@@ -1,9 +1,4 @@
-#include <unistd.h>
-
-#include <algorithm>
 #include <chrono>
-#include <cstdlib>
-#include <ctime>
 #include <thread>
 #include <vector>
 
@@ -21,12 +16,13 @@
 #include "app/progress_display.h"
 #include "app/run_folder.h"
 #include "app/signals.h"
+#include "app/throughput.h"
+#include "app/world_run.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "cluster/coordinator.h"
 #include "cluster/in_process.h"
-#include "cluster/worker.h"
 #include "comm/world.h"
 #include "results/journal.h"
 
@@ -41,30 +37,6 @@ constexpr int kAboveLimit = 3;
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-void set_aside(const fs::path& output) {
-  if (!fs::exists(output)) return;
-  for (int i = 1;; ++i) {
-    const fs::path aside = output.string() + fmt::format(".old-{}", i);
-    if (fs::exists(aside)) continue;
-    fs::rename(output, aside);
-    base::log(base::LogLevel::info, fmt::format("the earlier run was set aside as {}", aside.string()));
-    return;
-  }
-}
-
-void make_run_folder(const fs::path& output) {
-  std::error_code code;
-  fs::create_directories(output / "log", code);
-  if (code || ::access(output.c_str(), W_OK) != 0) {
-    throw base::Error(fmt::format("{}: the output folder cannot be written ({}); choose another with --set output=FOLDER",
-                                  output.string(), code ? code.message() : "no permission"));
-  }
-  if (!fs::exists(output / "job.yaml") && fs::exists(output / "results.h5")) {
-    throw base::Error(fmt::format("{}: holds a results.h5 but no job.yaml, so it is not a run of assize that can go on; "
-                                  "choose another with --set output=FOLDER", output.string()));
-  }
 }
 
 /// What each judged call asked: the journal's side of the comparison with the plan. 24 bytes a call.
@@ -153,7 +125,7 @@ class CoordinatorRun {
     count_stop_signals();
     ProgressDisplay display(output_, wanted_ - outstanding_);
     cluster::CoordinatorSettings settings;
-    settings.queue.lease_seconds = plan_.job.limits.lease_seconds;
+    settings.queue = queue_settings(plan_.job);
     settings.spools = groups == Groups::processes;
     settings.left_out = groups_to_leave_out(output_);
     settings.fault = [this](const std::string& group, const std::string& why) { record_fault(output_, group, why); };
@@ -211,7 +183,7 @@ class CoordinatorRun {
   std::vector<cluster::PlannedItem> add_items(std::vector<OutstandingItem> items) {
     std::vector<cluster::PlannedItem> planned;
     for (OutstandingItem& item : items) {
-      planned.push_back({estimated_cost(plan_, item), static_cast<std::uint32_t>(item.calls.size())});
+      planned.push_back(planned_item(plan_, item));
       items_.push_back(std::move(item));
     }
     return planned;
@@ -254,17 +226,6 @@ class CoordinatorRun {
   double seconds_ = 0;
 };
 
-/// Ends the world with everything of it that this rank still holds.
-void leave_world(comm::World& world, bool clean, int code) {
-  std::fflush(stdout);
-  std::fflush(stderr);
-  if (clean) {
-    world.link.reset();
-    world.comm.reset();
-  }
-  comm::close_world(clean, code);
-}
-
 int run_alone(const Plan& plan, const RetryChoice& retry) {
   const std::string machine = fmt::format("1 process, {} cores, tensor parallel {}", std::thread::hardware_concurrency(),
                                           plan.job.parallel.tensor_parallel);
@@ -297,64 +258,19 @@ int run_coordinator(const Plan& plan, const RetryChoice& retry, comm::World& wor
   return code;
 }
 
-int run_worker_rank(const Plan& plan, comm::World& world) {
-  leave_signals_to_coordinator();
-  const std::string who = fmt::format("rank {}, group {}", world.rank, world.group);
-  std::error_code code;
-  fs::create_directories(plan.job.output / "log", code);
-  base::open_log(who, (plan.job.output / "log" / fmt::format("rank-{:04}.log", world.rank)).string(), plan.job.log_level);
-  JudgeSetup setup = measure(plan);
-  setup.ranks_on_node = world.workers_on_node;
-  setup.worker_on_node = world.worker_on_node;
-  const std::unique_ptr<cluster::Judge> judge = load_judge(plan, setup, *world.comm);
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
-  cluster::WorkerSettings settings;
-  settings.about = fmt::format("{}, group {}", host, world.group);
-  cluster::WatchdogSettings watch;
-  watch.who = fmt::format("{} on host {}", who, host);
-  watch.least_seconds = plan.job.limits.lease_seconds;
-  watch.bite = [&](const std::string& line) {
-    record_fault(plan.job.output, settings.about, line);
-    base::log(base::LogLevel::error, line);
-    ::_exit(cluster::kHungExit);
-  };
-  cluster::Watchdog watchdog(watch);
-  settings.watchdog = &watchdog;
-  cluster::run_worker(*world.comm, world.link.get(), *judge, settings);
-  leave_world(world, true, 0);
-  return 0;
-}
-
-int run_in_world(job::JobSpec job, const RetryChoice& retry) {
-  comm::World world = comm::open_world(job.parallel.tensor_parallel);
-  try {
-    settle_device(job, world);
-    if (world.role == comm::Role::unused) {
-      leave_world(world, true, 0);
-      return 0;
-    }
-    const Plan plan = make_plan(job);
-    return world.role == comm::Role::coordinator ? run_coordinator(plan, retry, world) : run_worker_rank(plan, world);
-  } catch (const std::exception& error) {
-    const auto* known = dynamic_cast<const base::Error*>(&error);
-    const int code = known && known->kind() == base::ErrorKind::usage ? 2 : 1;
-    if (world.rank <= 1) std::fprintf(stderr, "assize: %s\n", error.what());
-    leave_world(world, false, code);
-    return code;
-  }
-}
-
 }  // namespace
 
 int run(const std::string& job_file, const std::vector<std::string>& settings, bool fresh, const std::vector<std::string>& retry_words) {
   job::JobSpec job = job::load_job(job_file, settings);
   const RetryChoice retry = retry_choice(retry_words, job);
-  const bool several = comm::started_as_one_of_several();
-  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
-  if (!rank) rank = std::getenv("PMIX_RANK");
-  if (fresh && (!several || (rank && std::string_view(rank) == "0"))) set_aside(job.output);
-  if (several) return run_in_world(job, retry);
+  if (fresh && is_first_process()) set_aside(job.output);
+  if (job.kind == job::Kind::throughput) {
+    if (retry.any()) throw base::Error("--retry does not go with 'kind: throughput': a measurement is made anew each time");
+    return measure_throughput(job);
+  }
+  if (comm::started_as_one_of_several()) {
+    return run_in_world(job, [&](const Plan& plan, comm::World& world) { return run_coordinator(plan, retry, world); });
+  }
   settle_device(job);
   return run_alone(make_plan(job), retry);
 }

@@ -29,6 +29,18 @@ void print_metrics(const results::ResultsReader& reader) {
   }
 }
 
+/// The figures over all groups of the runs of a throughput job.
+void print_throughput(const results::ResultsReader& reader) {
+  const auto run = reader.texts("throughput", "run"), phase = reader.texts("throughput", "phase"),
+             name = reader.texts("throughput", "name"), unit = reader.texts("throughput", "unit");
+  const auto group = reader.numbers("throughput", "group"), value = reader.numbers("throughput", "value");
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    if (i == 0 || run[i] != run[i - 1]) fmt::print("\n{}\n", run[i].empty() ? "whole run" : run[i]);
+    if (group[i] >= 0 || phase[i] != "whole" || name[i].rfind("steps_below", 0) == 0) continue;
+    if (value[i] == value[i]) fmt::print("  {:<36} {:>12.5g} {}\n", name[i], value[i], unit[i]);
+  }
+}
+
 }  // namespace
 
 int show(const std::string& run_folder, bool digest) {
@@ -40,6 +52,12 @@ int show(const std::string& run_folder, bool digest) {
       throw base::Error(fmt::format("{}: has no results.h5 yet; assize report {} makes it", run_folder, run_folder));
     }
     fmt::print("{}\n", base::to_hex(results::ResultsReader(file).digest()));
+    return 0;
+  }
+  if (job::load_job(folder / "job.yaml", {}, job::JudgePresence::optional).kind == job::Kind::throughput) {
+    fmt::print("run        {}\nstate      {}\n", run_folder,
+               fs::exists(file) ? "measured" : "not measured to the end: run the same command again, it begins anew");
+    if (fs::exists(file)) print_throughput(results::ResultsReader(file));
     return 0;
   }
   std::uint64_t truncated = 0, failed = 0, output_tokens = 0;

@@ -24,10 +24,13 @@ class Coordinator {
   Coordinator(comm::Link& link, int groups, const std::vector<PlannedItem>& plan,
               const std::function<WorkItem(std::uint64_t)>& make_item, results::Journal& journal,
               const CoordinatorSettings& settings)
-      : link_(link), make_item_(make_item), journal_(journal), settings_(settings), queue_(plan, settings.queue) {
+      : link_(link), make_item_(make_item), journal_(journal), settings_(settings), queue_(plan, queue_settings(groups)) {
     if (!settings_.clock) settings_.clock = monotonic_seconds;
     started_seconds_ = settings_.clock();
     progress_.groups.resize(static_cast<std::size_t>(groups));
+    if (settings_.restart) {
+      for (int group = 0; group < groups; ++group) link_.send(group, encode(Restart{}));
+    }
   }
 
   /// Until all is done, or drained after a stop signal.
@@ -37,12 +40,12 @@ class Coordinator {
       const double now = settings_.clock();
       watch_stop_signals(now);
       const bool received = receive(now);
-      perform(queue_.advance(now), now);
+      if (!settings_.wait_for_all || all_joined()) perform(queue_.advance(now), now);
       journal_.tick();
       if (settings_.more) {
         for (const PlannedItem& item : settings_.more()) queue_.add(item);
       }
-      if (queue_.done()) return Ending::complete;
+      if (queue_.done() && (!settings_.wait_for_all || all_joined())) return Ending::complete;
       if (stopping_ && (queue_.idle() || now >= drained_by_seconds_ || signals_ > 1)) return Ending::stopped;
       if (!parked_.empty() && all_joined() && queue_.live_groups() == 0) take_parked_groups(now);
       if (lost_groups_ > 0 && queue_.live_groups() == 0 && all_joined()) {
@@ -93,6 +96,12 @@ class Coordinator {
   }
 
  private:
+  QueueSettings queue_settings(int groups) const {
+    QueueSettings queue = settings_.queue;
+    queue.groups = settings_.use_groups > 0 ? settings_.use_groups : groups;
+    return queue;
+  }
+
   struct Place {
     std::uint64_t item;
     std::uint32_t call;
@@ -135,6 +144,8 @@ class Coordinator {
       group.counters = alive->counters;
     } else if (auto* hello = std::get_if<Hello>(&message)) {
       group.joined = true;
+      group.slots = hello->slots;
+      group.ceiling = hello->ceiling;
       group.about = hello->about;
       if (settings_.spools) {
         link_.send(peer, encode(Welcome{std::filesystem::absolute(journal_.folder()).string(), journal_.identity(),
@@ -145,7 +156,7 @@ class Coordinator {
         base::log(LogLevel::warning, "group " + std::to_string(peer) + " (" + hello->about +
                                          ") hampered two launches of this run; it is left out (faults.jsonl says why)");
       } else {
-        queue_.group_joined(peer, hello->slots, now);
+        if (settings_.use_groups == 0 || peer < settings_.use_groups) queue_.group_joined(peer, hello->slots, now);
         base::log(LogLevel::info, "group " + std::to_string(peer) + " is ready: " + hello->about);
       }
     } else if (std::holds_alternative<Bye>(message)) {
@@ -161,12 +172,13 @@ class Coordinator {
 
   void take(results::Judgement&& judgement, int peer, double now) {
     const auto place = places_.find(base::digest(judgement.key));
-    if (place == places_.end() || !queue_.call_finished(place->second.item, place->second.call)) {
+    if (place == places_.end() || !queue_.call_finished(place->second.item, place->second.call, static_cast<std::uint32_t>(judgement.token_ids.size()))) {
       ++progress_.dropped;
       return;
     }
     judgement.group = peer;
     judgement.seconds = now - place->second.leased_seconds;
+    progress_.last_judgement_seconds = now - started_seconds_;
     places_.erase(place);
     record(judgement);
   }
@@ -197,6 +209,9 @@ class Coordinator {
         places_.erase(base::digest(item.calls.at(call).key));
         record(failed_judgement(item, item.calls.at(call), "every worker group that worked on it was lost"));
       }
+    }
+    if (!effects.leases.empty() && progress_.first_lease_seconds == 0) {
+      progress_.first_lease_seconds = now - started_seconds_;
     }
     for (const QueueEffects::Lease& lease : effects.leases) {
       WorkItem item = make_item_(lease.item);
@@ -236,7 +251,7 @@ class Coordinator {
     progress_.cost_done = queue_.cost_done();
     progress_.cost_total = queue_.cost_total();
     progress_.output_tokens = 0;
-    for (const Progress::Group& group : progress_.groups) progress_.output_tokens += group.counters.output_tokens;
+    for (const Progress::Group& group : progress_.groups) progress_.output_tokens += group.counters.now.engine.output_tokens;
   }
 
   void tell_progress(double now) {
@@ -272,8 +287,10 @@ RunOutcome coordinate(comm::Link& link, int groups, const std::vector<PlannedIte
   try {
     const Ending ending = coordinator.run();
     journal.sync();
-    coordinator.take_leave();
-    journal.sync();
+    if (!settings.stay || ending != Ending::complete) {
+      coordinator.take_leave();
+      journal.sync();
+    }
     return coordinator.outcome(ending);
   } catch (...) {
     coordinator.shut_down();

@@ -21,9 +21,13 @@ struct Progress {
     bool lost = false;
     bool gone = false;  ///< said goodbye
     GroupCounters counters;
+    std::uint32_t slots = 0;
+    Ceiling ceiling;
     std::string about;
   };
   double seconds = 0;             ///< since the coordinator started
+  double first_lease_seconds = 0;    ///< on the same clock
+  double last_judgement_seconds = 0;
   std::uint64_t calls_done = 0;   ///< of this plan, failed ones included
   std::uint64_t calls_total = 0;
   std::uint64_t calls_leased = 0; ///< with groups now
@@ -44,6 +48,10 @@ struct CoordinatorSettings {
   /// A group was lost or could not go on: its `about` and why.
   std::function<void(const std::string& about, const std::string& why)> fault;
   bool spools = false;            ///< leaders spool what they finish in the run folder: groups are other processes
+  bool wait_for_all = false;      ///< lease only when every group has joined (measurements)
+  int use_groups = 0;             ///< lease only to the first so many; 0: to all
+  bool restart = false;           ///< the groups have been through a run already: they are told to begin anew
+  bool stay = false;              ///< at the end the groups stay for another run
   double progress_seconds = 0.2;  ///< least time between two calls of `progress`
   std::function<double()> clock;  ///< seconds; default the monotonic clock
   std::function<int()> stop_signals;  ///< number of stop signals so far: 1 drains, 2 leaves at once

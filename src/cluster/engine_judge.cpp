@@ -82,10 +82,15 @@ void EngineJudge::submit(const WorkItem& item) {
     asked.id = next_id_++;
     asked.input = inputs[call.prompt];
     asked.sampling = settings_.sampling;
+    if (call.output_tokens > 0) {
+      asked.sampling.max_new_tokens = call.output_tokens;
+      asked.sampling.stop_ids.clear();
+      asked.sampling.stop_strings.clear();
+    }
     asked.noise_stream = call.noise_stream;
     asked.watch_ids = watch_ids_;
     asked.watch_after = settings_.watch_after;
-    open_[asked.id] = std::move(row);
+    open_[asked.id] = {std::move(row), call.output_tokens > 0};
     calls.push_back(std::move(asked));
   }
   engine_.submit(std::move(calls));
@@ -103,15 +108,16 @@ bool EngineJudge::step(std::vector<results::Judgement>& finished) {
 results::Judgement EngineJudge::judgement_of(engine::Generation&& generation) {
   const auto found = open_.find(generation.id);
   if (found == open_.end()) throw base::Error("the engine ended a call that was not asked", base::ErrorKind::failed);
-  results::Judgement row = std::move(found->second);
+  results::Judgement row = std::move(found->second.row);
+  const bool exact = found->second.exact;
   open_.erase(found);
   row.prompt_tokens = generation.prompt_tokens;
   row.prefilled_tokens = generation.prefilled_tokens;
   row.error = failure_of(generation);
   if (!row.error.empty()) return row;
-  // The likelihood reading wants one position; its end is no truncation.
+  // The likelihood reading wants one position and a made-up workload its number of tokens: no truncation.
   const bool likelihood = !watch_ids_.empty() && settings_.watch_after.empty();
-  const bool cut = generation.finish == engine::FinishReason::length && !likelihood;
+  const bool cut = generation.finish == engine::FinishReason::length && !likelihood && !exact;
   row.status = cut ? results::Status::truncated : results::Status::ok;
   row.text = std::move(generation.text);
   row.token_ids = std::move(generation.ids);
@@ -133,11 +139,6 @@ void EngineJudge::cancel_all() {
   for (const auto& [id, row] : open_) engine_.cancel(id);
   open_.clear();
   refused_.clear();
-}
-
-GroupCounters EngineJudge::counters() const {
-  const engine::EngineCounters& engine = engine_.counters();
-  return {engine.output_tokens, engine.prompt_tokens_asked, engine.prompt_tokens_computed, unfinished()};
 }
 
 }  // namespace assize::cluster

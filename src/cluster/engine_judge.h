@@ -26,7 +26,7 @@ class EngineJudge final : public Judge {
   bool step(std::vector<results::Judgement>& finished) override;
   void cancel_all() override;
   std::size_t unfinished() const override { return open_.size() + refused_.size(); }
-  GroupCounters counters() const override;
+  engine::EngineCounters counters() const override { return engine_.counters(); }
   std::uint32_t slots() const override { return slots_; }
 
  private:
@@ -41,7 +41,12 @@ class EngineJudge final : public Judge {
   std::vector<std::size_t> watched_labels_;  ///< watch_after: the label of each watch id
   std::uint32_t slots_;
   std::uint64_t next_id_ = 0;
-  std::unordered_map<std::uint64_t, results::Judgement> open_;  ///< by engine call id: the row to be filled
+  /// A call in the engine.
+  struct Open {
+    results::Judgement row;  ///< to be filled
+    bool exact = false;      ///< WorkCall::output_tokens was set
+  };
+  std::unordered_map<std::uint64_t, Open> open_;  ///< by engine call id
   std::vector<results::Judgement> refused_;                     ///< failed before they reached the engine
 };
 

@@ -114,6 +114,8 @@ bool FakeJudge::step(std::vector<results::Judgement>& finished) {
     note("begin", running_.back().judgement.key);
     running_.back().ends_seconds = now + running_.back().delay_seconds;
   }
+  ++counters_.steps;
+  counters_.calls_in_step = static_cast<std::int32_t>(running_.size());
   const std::size_t before = finished.size();
   for (auto at = running_.begin(); at != running_.end();) {
     if (at->action == FakeAction::hang || at->ends_seconds > now) {
@@ -123,6 +125,7 @@ bool FakeJudge::step(std::vector<results::Judgement>& finished) {
     if (at->action == FakeAction::throw_error) throw std::runtime_error("fake judge: told to throw");
     if (at->action == FakeAction::exit) ::_exit(9);
     counters_.prompt_tokens_asked += static_cast<std::uint64_t>(at->judgement.prompt_tokens);
+    counters_.finished_prompt_tokens += static_cast<std::uint64_t>(at->judgement.prompt_tokens);
     counters_.output_tokens += at->judgement.text.size();
     note("end", at->judgement.key);
     finished.push_back(std::move(at->judgement));
@@ -138,12 +141,6 @@ bool FakeJudge::step(std::vector<results::Judgement>& finished) {
 void FakeJudge::cancel_all() {
   waiting_.clear();
   running_.clear();
-}
-
-GroupCounters FakeJudge::counters() const {
-  GroupCounters counters = counters_;
-  counters.unfinished_calls = unfinished();
-  return counters;
 }
 
 }  // namespace assize::cluster

@@ -60,7 +60,7 @@ class FakeJudge final : public Judge {
   bool step(std::vector<results::Judgement>& finished) override;
   void cancel_all() override;
   std::size_t unfinished() const override { return running_.size() + waiting_.size(); }
-  GroupCounters counters() const override;
+  engine::EngineCounters counters() const override { return counters_; }
   std::uint32_t slots() const override { return table_.slots; }
 
  private:
@@ -77,7 +77,7 @@ class FakeJudge final : public Judge {
   std::function<double()> clock_;
   std::deque<Pending> waiting_;
   std::vector<Pending> running_;
-  GroupCounters counters_;
+  engine::EngineCounters counters_;
   int diary_ = -1;
 };
 

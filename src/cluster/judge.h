@@ -22,9 +22,11 @@ class Judge {
   /// Forgets everything unfinished; no judgement comes of it.
   virtual void cancel_all() = 0;
   virtual std::size_t unfinished() const = 0;  ///< calls
-  virtual GroupCounters counters() const = 0;
+  virtual engine::EngineCounters counters() const = 0;
   /// Calls that are judged at the same time when there are enough.
   virtual std::uint32_t slots() const = 0;
+  /// What the group's processors can do; zeros where nobody measured it.
+  virtual Ceiling ceiling() const { return {}; }
 };
 
 /// The row of a call that gave no generation.

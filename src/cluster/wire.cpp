@@ -12,7 +12,7 @@ using base::ByteWriter;
 using base::Error;
 using base::ErrorKind;
 
-enum class Tag : std::uint8_t { hello = 1, finished, alive, fatal, bye, lease, shutdown, welcome };
+enum class Tag : std::uint8_t { hello = 1, finished, alive, fatal, bye, lease, shutdown, welcome, restart };
 
 [[noreturn]] void refuse(const std::string& what) { throw Error("message not understood: " + what, ErrorKind::failed); }
 
@@ -43,7 +43,7 @@ void put(ByteWriter& out, const WorkItem& item) {
   out.put(static_cast<std::uint32_t>(item.calls.size()));
   for (const WorkCall& call : item.calls) {
     results::put_key(out, call.key);
-    out.put(call.prompt).put(call.noise_stream);
+    out.put(call.prompt).put(call.noise_stream).put(call.output_tokens);
   }
 }
 
@@ -67,6 +67,7 @@ WorkItem get_item(ByteReader& in) {
     call.key = results::get_key(in);
     call.prompt = in.get<std::uint32_t>();
     call.noise_stream = in.get<std::uint64_t>();
+    call.output_tokens = in.get<std::int32_t>();
     if (call.prompt >= item.prompts.size()) refuse("a call without its prompt");
     item.calls.push_back(std::move(call));
   }
@@ -76,14 +77,17 @@ WorkItem get_item(ByteReader& in) {
 struct Encoder {
   ByteWriter out;
 
-  void operator()(const Hello& m) { out.put(Tag::hello).put(m.slots).put(m.about); }
+  void operator()(const Hello& m) {
+    out.put(Tag::hello).put(m.slots).put(m.about);
+    out.put(m.ceiling.flop_per_second).put(m.ceiling.bytes_per_second).put(m.ceiling.threads);
+  }
   void operator()(const Finished& m) {
     const auto bytes = results::to_bytes(m.judgement);
     out.put(Tag::finished).put(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
   }
   void operator()(const Alive& m) {
-    out.put(Tag::alive).put(m.counters.output_tokens).put(m.counters.prompt_tokens_asked);
-    out.put(m.counters.prompt_tokens_computed).put(m.counters.unfinished_calls);
+    out.put(Tag::alive);
+    put(out, m.counters);
   }
   void operator()(const Fatal& m) {
     out.put(Tag::fatal).put(m.message).put(static_cast<std::uint8_t>(m.kind == base::ErrorKind::usage));
@@ -93,6 +97,7 @@ struct Encoder {
     out.put(Tag::lease);
     put(out, m.item);
   }
+  void operator()(const Restart&) { out.put(Tag::restart); }
   void operator()(const Shutdown&) { out.put(Tag::shutdown); }
   void operator()(const Welcome& m) { out.put(Tag::welcome).put(m.run_folder).put(m.identity).put(m.epoch).put(m.group); }
 };
@@ -104,20 +109,16 @@ Message read_message(ByteReader& in) {
       Hello m;
       m.slots = in.get<std::uint32_t>();
       m.about = in.text();
+      m.ceiling.flop_per_second = in.get<double>();
+      m.ceiling.bytes_per_second = in.get<double>();
+      m.ceiling.threads = in.get<int>();
       return m;
     }
     case Tag::finished: {
       const std::string bytes = in.text();
       return Finished{results::judgement_from(std::as_bytes(std::span(bytes.data(), bytes.size())))};
     }
-    case Tag::alive: {
-      Alive m;
-      m.counters.output_tokens = in.get<std::uint64_t>();
-      m.counters.prompt_tokens_asked = in.get<std::uint64_t>();
-      m.counters.prompt_tokens_computed = in.get<std::uint64_t>();
-      m.counters.unfinished_calls = in.get<std::uint64_t>();
-      return m;
-    }
+    case Tag::alive: return Alive{get_counters(in)};
     case Tag::fatal: {
       Fatal m;
       m.message = in.text();
@@ -126,6 +127,7 @@ Message read_message(ByteReader& in) {
     }
     case Tag::bye: return Bye{};
     case Tag::lease: return Lease{get_item(in)};
+    case Tag::restart: return Restart{};
     case Tag::shutdown: return Shutdown{};
     case Tag::welcome: {
       Welcome m;

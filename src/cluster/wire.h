@@ -7,18 +7,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cluster/group_counters.h"
 #include "cluster/work_item.h"
 #include "results/judgement.h"
 
 namespace assize::cluster {
-
-/// Totals of one group since its start, for the progress display.
-struct GroupCounters {
-  std::uint64_t output_tokens = 0;
-  std::uint64_t prompt_tokens_asked = 0;
-  std::uint64_t prompt_tokens_computed = 0;
-  std::uint64_t unfinished_calls = 0;
-};
 
 // Leader -> coordinator.
 
@@ -26,6 +19,7 @@ struct GroupCounters {
 struct Hello {
   std::uint32_t slots = 1;  ///< calls it judges at the same time
   std::string about;        ///< one line for the log: host, device
+  Ceiling ceiling;
 };
 /// One call has ended.
 struct Finished {
@@ -56,10 +50,12 @@ struct Welcome {
 struct Lease {
   WorkItem item;
 };
+/// A new run begins: say Hello again and count from here.
+struct Restart {};
 /// No more work: leave after the current step, whatever is unfinished.
 struct Shutdown {};
 
-using Message = std::variant<Hello, Finished, Alive, Fatal, Bye, Lease, Shutdown, Welcome>;
+using Message = std::variant<Hello, Finished, Alive, Fatal, Bye, Lease, Shutdown, Welcome, Restart>;
 
 std::vector<std::byte> encode(const Message& message);
 /// Throws Error on anything that `encode` did not write.

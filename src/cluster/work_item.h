@@ -24,6 +24,9 @@ struct WorkCall {
   base::CallKey key;
   std::uint32_t prompt = 0;        ///< index into WorkItem::prompts
   std::uint64_t noise_stream = 0;
+  /// Above 0: exactly this many tokens are generated, whatever they are (made-up workloads); 0: as the settings
+  /// say.
+  std::int32_t output_tokens = 0;
 };
 
 /// A prompt group: one sample and its outstanding calls (orders x votes). Leased to a worker group as a whole.

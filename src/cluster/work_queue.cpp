@@ -8,9 +8,12 @@ namespace assize::cluster {
 
 namespace {
 
-/// Calls a group may hold: a quarter more than it judges at once, so that it never runs dry while a lease is on
-/// its way.
-std::uint32_t room_of(std::uint32_t slots) { return slots + std::max(1u, slots / 4); }
+/// A group at less than this part of the best speed is slow.
+constexpr double kSlow = 0.8;
+/// The estimate counts as much as this many calls that have been seen.
+constexpr double kPriorCalls = 8;
+
+double load_of(std::uint32_t calls, std::uint32_t slots) { return static_cast<double>(calls) / slots; }
 
 bool erase_call(std::vector<std::uint32_t>& calls, std::uint32_t call) {
   const auto at = std::find(calls.begin(), calls.end(), call);
@@ -21,26 +24,31 @@ bool erase_call(std::vector<std::uint32_t>& calls, std::uint32_t call) {
 
 }  // namespace
 
-WorkQueue::WorkQueue(std::vector<PlannedItem> items, const QueueSettings& settings)
-    : items_(std::move(items)), settings_(settings), order_(items_.size()) {
-  std::iota(order_.begin(), order_.end(), 0u);
-  std::stable_sort(order_.begin(), order_.end(),
-                   [&](std::uint32_t a, std::uint32_t b) { return items_[a].cost > items_[b].cost; });
-  for (const PlannedItem& item : items_) {
-    calls_total_ += item.calls;
-    if (item.calls > 0) cost_total_ += item.cost;
-  }
+WorkQueue::WorkQueue(std::vector<PlannedItem> items, const QueueSettings& settings) : settings_(settings) {
+  const bool fixed = settings_.order == LeaseOrder::fixed;
+  lanes_.resize(fixed ? static_cast<std::size_t>(std::max(1, settings_.groups)) : 1);
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) lanes_[lane].group = fixed ? static_cast<int>(lane) : -1;
+  items_.reserve(items.size());
+  for (const PlannedItem& item : items) add(item);
+  sort_lanes();
 }
 
 void WorkQueue::add(const PlannedItem& item) {
-  order_.push_back(static_cast<std::uint32_t>(items_.size()));
+  const auto id = static_cast<std::uint32_t>(items_.size());
   items_.push_back(item);
+  if (item.calls == 0) return;
   calls_total_ += item.calls;
-  if (item.calls > 0) cost_total_ += item.cost;
+  calls_waiting_ += item.calls;
+  cost_total_ += item.cost;
+  cost_waiting_ += item.cost;
+  lanes_[id % lanes_.size()].order.push_back(id);
+  if (item.suite >= learned_.size()) learned_.resize(item.suite + std::size_t{1});
 }
 
 void WorkQueue::group_joined(int group, std::uint32_t slots, double now_seconds) {
-  groups_[group] = {std::max(1u, slots), 0, now_seconds, false};
+  groups_[group] = {std::max(1u, slots), 0, now_seconds, false, 0, 0};
+  slots_ += groups_[group].slots;
+  by_load_.insert({0, group});
 }
 
 void WorkQueue::group_alive(int group, double now_seconds) {
@@ -50,17 +58,24 @@ void WorkQueue::group_alive(int group, double now_seconds) {
   found->second.alive_seconds = now_seconds;
 }
 
-bool WorkQueue::call_finished(std::uint64_t item, std::uint32_t call) {
+bool WorkQueue::call_finished(std::uint64_t item, std::uint32_t call, std::uint32_t output_tokens) {
   if (const auto found = leased_.find(item); found != leased_.end()) {
-    if (!erase_call(found->second.calls, call)) return false;
-    Group& group = groups_.at(found->second.group);
-    --group.calls;
-    if (found->second.calls.empty()) {
-      leased_.erase(found);
-      if (group.calls == 0) group.has_suspect = false;
+    std::vector<Part>& parts = found->second;
+    const auto part = std::find_if(parts.begin(), parts.end(), [&](Part& p) { return erase_call(p.calls, call); });
+    if (part != parts.end()) {
+      Group& group = groups_.at(part->group);
+      set_calls(part->group, group, group.calls - 1);
+      learn_speed(group, *part, item, output_tokens);
+      --calls_leased_;
+      if (part->calls.empty()) {
+        if (group.calls == 0) group.has_suspect = false;
+        parts.erase(part);
+        if (parts.empty()) leased_.erase(found);
+      }
+      count_done(item, 1);
+      learn(item, output_tokens);
+      return true;
     }
-    count_done(item, 1);
-    return true;
   }
   // A group that was taken out may still bring what it had.
   if (const auto found = remaining_.find(item); found != remaining_.end()) {
@@ -76,21 +91,31 @@ bool WorkQueue::call_finished(std::uint64_t item, std::uint32_t call) {
 }
 
 void WorkQueue::group_lost(int group) {
-  if (groups_.erase(group) == 0) return;
+  const auto lost = groups_.find(group);
+  if (lost == groups_.end()) return;
+  by_load_.erase({load_of(lost->second.calls, lost->second.slots), group});
+  slots_ -= lost->second.slots;
+  calls_leased_ -= lost->second.calls;
+  groups_.erase(lost);
   for (auto at = leased_.begin(); at != leased_.end();) {
-    if (at->second.group != group) {
+    const std::uint64_t item = at->first;
+    std::vector<Part>& parts = at->second;
+    const auto part = std::find_if(parts.begin(), parts.end(), [&](const Part& p) { return p.group == group; });
+    if (part == parts.end()) {
       ++at;
       continue;
     }
-    const std::uint64_t item = at->first;
+    const auto [waiting, fresh] = remaining_.try_emplace(item);
+    waiting->second.insert(waiting->second.end(), part->calls.begin(), part->calls.end());
+    if (fresh) suspects_.push_back(item);
     if (++deaths_[item] >= settings_.deaths_until_failed) {
-      count_done(item, at->second.calls.size());
-      poisoned_.push_back({item, std::move(at->second.calls)});
-    } else {
-      remaining_[item] = std::move(at->second.calls);
-      suspects_.push_back(item);
+      count_done(item, waiting->second.size());
+      poisoned_.push_back({item, std::move(waiting->second)});
+      remaining_.erase(waiting);
+      suspects_.erase(std::find(suspects_.begin(), suspects_.end(), item));
     }
-    at = leased_.erase(at);
+    parts.erase(part);
+    at = parts.empty() ? leased_.erase(at) : std::next(at);
   }
   if (quarantine_ == group) quarantine_ = -1;
 }
@@ -98,30 +123,106 @@ void WorkQueue::group_lost(int group) {
 QueueEffects WorkQueue::advance(double now_seconds) {
   QueueEffects effects;
   take_out_silent(now_seconds, effects);
-  effects.poisoned = std::exchange(poisoned_, {});
   if (!stopped_) {
     lease_suspects(now_seconds, effects);
     lease_others(now_seconds, effects);
   }
+  effects.poisoned = std::exchange(poisoned_, {});
   return effects;
 }
 
-std::uint64_t WorkQueue::calls_leased() const {
-  std::uint64_t calls = 0;
-  for (const auto& [id, group] : groups_) calls += group.calls;
-  return calls;
+double WorkQueue::scale(std::uint32_t suite) const {
+  const Learned& learned = learned_[suite];
+  if (learned.calls == 0) return 1;
+  const double prior = kPriorCalls * learned.expected_tokens / static_cast<double>(learned.calls);
+  return (learned.seen_tokens + prior) / (learned.expected_tokens + prior);
+}
+
+double WorkQueue::learned_cost(std::uint64_t item) const {
+  const PlannedItem& planned = items_[item];
+  const double outputs = static_cast<double>(planned.output_tokens) * planned.calls;
+  return planned.cost + outputs * (scale(planned.suite) - 1);
+}
+
+void WorkQueue::learn(std::uint64_t item, std::uint32_t output_tokens) {
+  const PlannedItem& planned = items_[item];
+  if (settings_.order != LeaseOrder::longest_first || planned.output_tokens <= 0 || output_tokens == 0) return;
+  Learned& learned = learned_[planned.suite];
+  ++learned.calls;
+  learned.expected_tokens += planned.output_tokens;
+  learned.seen_tokens += output_tokens;
+  if (++calls_seen_ < next_sort_) return;
+  next_sort_ = 2 * calls_seen_;
+  sort_lanes();
+}
+
+/// A group's speed from what its calls took, waiting included.
+void WorkQueue::learn_speed(Group& group, const Part& part, std::uint64_t item, std::uint32_t output_tokens) {
+  const PlannedItem& planned = items_[item];
+  const double seconds = group.alive_seconds - part.leased_seconds;
+  if (seconds <= 0 || output_tokens == 0) return;
+  const double fixed = planned.cost / planned.calls - planned.output_tokens;
+  group.work_done += std::max(0.0, fixed) + output_tokens;
+  group.work_seconds += seconds;
+  // All groups are looked at once for as many calls as there are groups.
+  if (calls_done_ % groups_.size() != 0) return;
+  best_speed_ = 0;
+  for (const auto& [id, other] : groups_) best_speed_ = std::max(best_speed_, speed(other));
+}
+
+double WorkQueue::speed(const Group& group) const {
+  return group.work_seconds > 0 ? group.work_done / group.work_seconds : 0;
+}
+
+/// Brings the next item that the group may take to the front of the lane. False: there is none.
+bool WorkQueue::pick_for(const Group& group, Lane& lane) {
+  const double own = speed(group);
+  if (settings_.order != LeaseOrder::longest_first || own <= 0 || own >= kSlow * best_speed_) return true;
+  const double others_seconds = cost_waiting_ / (best_speed_ * static_cast<double>(slots_));
+  const auto fits = [&](std::uint32_t item) { return learned_cost(item) / items_[item].calls / own <= others_seconds; };
+  if (lane.next_call > 0) return fits(lane.order[lane.next]);
+  const auto begin = lane.order.begin() + static_cast<std::ptrdiff_t>(lane.next);
+  // The order is by cost of all calls, which falls: a search by halves finds the first that fits where calls are equal.
+  const auto found = std::partition_point(begin, lane.order.end(), [&](std::uint32_t item) { return !fits(item); });
+  if (found == lane.order.end()) return false;
+  std::rotate(begin, found, found + 1);
+  return true;
+}
+
+/// Orders the items of which no call is leased yet.
+void WorkQueue::sort_lanes() {
+  if (settings_.order != LeaseOrder::longest_first) return;
+  std::vector<double> scales;
+  for (std::uint32_t suite = 0; suite < learned_.size(); ++suite) scales.push_back(scale(suite));
+  std::vector<float> costs(items_.size());
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    const PlannedItem& planned = items_[i];
+    if (planned.calls == 0) continue;
+    costs[i] = static_cast<float>(planned.cost + planned.output_tokens * planned.calls * (scales[planned.suite] - 1));
+  }
+  for (Lane& lane : lanes_) {
+    const auto begin = lane.order.begin() + static_cast<std::ptrdiff_t>(lane.next + (lane.next_call > 0));
+    std::stable_sort(begin, lane.order.end(), [&](std::uint32_t a, std::uint32_t b) { return costs[a] > costs[b]; });
+  }
 }
 
 void WorkQueue::take_out_silent(double now_seconds, QueueEffects& effects) {
+  if (now_seconds <= silent_after_seconds_) return;
   const double limit = std::max(settings_.lease_seconds, settings_.quiet_factor * longest_silence_);
+  double last_sign = now_seconds;
   for (const auto& [id, group] : groups_) {
-    if (group.calls > 0 && now_seconds - group.alive_seconds > limit) effects.silent_groups.push_back(id);
+    if (group.calls == 0) continue;
+    if (now_seconds - group.alive_seconds > limit) effects.silent_groups.push_back(id);
+    last_sign = std::min(last_sign, group.alive_seconds);
   }
+  silent_after_seconds_ = last_sign + limit;
   for (int group : effects.silent_groups) group_lost(group);
 }
 
 /// Suspects go alone to groups that are empty; if all are busy, one of them is kept from new work.
 void WorkQueue::lease_suspects(double now_seconds, QueueEffects& effects) {
+  quarantine_ = suspects_.empty() ? -1 : quarantine_;
+  if (suspects_.empty()) return;
   for (auto& [id, group] : groups_) {
     if (suspects_.empty()) break;
     if (group.calls > 0) continue;
@@ -140,28 +241,61 @@ void WorkQueue::lease_suspects(double now_seconds, QueueEffects& effects) {
   }
 }
 
+/// Calls a group may hold: a quarter more than it judges at once, so that it never runs dry while a lease is on its
+/// way; less when that would take work from groups that have none.
+bool WorkQueue::has_room(const Group& group) const {
+  const std::uint64_t ahead = std::max(1u, group.slots / 4);
+  return group.calls < group.slots + std::min<std::uint64_t>(ahead, calls_waiting_ / (2 * groups_.size()));
+}
+
+/// The group with the least load that the next item of the lane may go to and that has room; -1: none. For a slow
+/// group another item may be brought to the front.
+int WorkQueue::group_for(Lane& lane) {
+  if (const auto own = groups_.find(lane.group); own != groups_.end()) {
+    return !own->second.has_suspect && own->first != quarantine_ && has_room(own->second) ? own->first : -1;
+  }
+  for (const auto& [load, id] : by_load_) {
+    const Group& group = groups_.at(id);
+    if (group.has_suspect || id == quarantine_) continue;
+    if (!has_room(group)) return -1;
+    if (pick_for(group, lane)) return id;
+  }
+  return -1;
+}
+
+/// Whether the calls of an item go to several groups: near the end, where that costs less than it wins.
+bool WorkQueue::splits(std::uint32_t item) const {
+  const double outputs = static_cast<double>(items_[item].output_tokens) * items_[item].calls;
+  return settings_.order != LeaseOrder::fixed && groups_.size() > 1 && calls_waiting_ < slots_ && 2 * outputs >= items_[item].cost;
+}
+
 void WorkQueue::lease_others(double now_seconds, QueueEffects& effects) {
-  while (next_ < order_.size()) {
-    const std::uint32_t item = order_[next_];
-    if (items_[item].calls == 0) {
-      ++next_;
-      continue;
+  for (Lane& lane : lanes_) lease_lane(lane, now_seconds, effects);
+}
+
+void WorkQueue::lease_lane(Lane& lane, double now_seconds, QueueEffects& effects) {
+  while (lane.next < lane.order.size()) {
+    // Of an item that is split, the groups that its first calls went to may be lost by now.
+    const auto deaths = lane.next_call > 0 ? deaths_.find(lane.order[lane.next]) : deaths_.end();
+    const bool poisoned = deaths != deaths_.end() && deaths->second >= settings_.deaths_until_failed;
+    const int group = poisoned ? -1 : group_for(lane);
+    if (group < 0 && !poisoned) return;
+    const std::uint32_t item = lane.order[lane.next];
+    std::vector<std::uint32_t> calls(!poisoned && splits(item) ? 1 : items_[item].calls - lane.next_call);
+    std::iota(calls.begin(), calls.end(), lane.next_call);
+    calls_waiting_ -= calls.size();
+    cost_waiting_ -= static_cast<double>(items_[item].cost) * static_cast<double>(calls.size()) / items_[item].calls;
+    lane.next_call += static_cast<std::uint32_t>(calls.size());
+    if (lane.next_call == items_[item].calls) {
+      ++lane.next;
+      lane.next_call = 0;
     }
-    int best = -1;
-    double best_fill = 1;
-    for (const auto& [id, group] : groups_) {
-      if (group.has_suspect || id == quarantine_) continue;
-      const double fill = static_cast<double>(group.calls) / room_of(group.slots);
-      if (fill < best_fill) {
-        best = id;
-        best_fill = fill;
-      }
+    if (poisoned) {
+      count_done(item, calls.size());
+      poisoned_.push_back({item, std::move(calls)});
+    } else {
+      lease(group, item, std::move(calls), now_seconds, effects);
     }
-    if (best < 0) return;
-    ++next_;
-    std::vector<std::uint32_t> calls(items_[item].calls);
-    std::iota(calls.begin(), calls.end(), 0u);
-    lease(best, item, std::move(calls), now_seconds, effects);
   }
 }
 
@@ -169,9 +303,22 @@ void WorkQueue::lease(int id, std::uint64_t item, std::vector<std::uint32_t> cal
                       QueueEffects& effects) {
   Group& group = groups_.at(id);
   if (group.calls == 0) group.alive_seconds = now_seconds;  // it was silent because it had nothing to do
-  group.calls += static_cast<std::uint32_t>(calls.size());
-  effects.leases.push_back({id, item, calls});
-  leased_[item] = {id, std::move(calls)};
+  set_calls(id, group, group.calls + static_cast<std::uint32_t>(calls.size()));
+  calls_leased_ += calls.size();
+  std::vector<Part>& parts = leased_[item];
+  const auto part = std::find_if(parts.begin(), parts.end(), [&](const Part& p) { return p.group == id; });
+  if (part == parts.end()) {
+    parts.push_back({id, now_seconds, calls});
+  } else {
+    part->calls.insert(part->calls.end(), calls.begin(), calls.end());
+  }
+  effects.leases.push_back({id, item, std::move(calls)});
+}
+
+void WorkQueue::set_calls(int id, Group& group, std::uint32_t calls) {
+  by_load_.erase({load_of(group.calls, group.slots), id});
+  group.calls = calls;
+  by_load_.insert({load_of(group.calls, group.slots), id});
 }
 
 void WorkQueue::count_done(std::uint64_t item, std::size_t calls) {

@@ -1,5 +1,7 @@
 #include "cluster/worker.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -57,8 +59,9 @@ class IsolatingJudge final : public Judge {
     one_by_one_ = false;
   }
   std::size_t unfinished() const override { return item_of_.size(); }
-  GroupCounters counters() const override { return judge_.counters(); }
+  engine::EngineCounters counters() const override { return judge_.counters(); }
   std::uint32_t slots() const override { return judge_.slots(); }
+  Ceiling ceiling() const override { return judge_.ceiling(); }
 
  private:
   /// After a step that failed and had finished the judgements from `before` on.
@@ -136,6 +139,13 @@ void follow(comm::Comm& group, Judge& judge, const WorkerSettings& settings) {
   }
 }
 
+/// Peak resident size of this process.
+std::uint64_t peak_memory_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
 /// What a leader has finished, on its disk before it is on its way.
 class LeaderSpool {
  public:
@@ -169,8 +179,9 @@ class LeaderSpool {
   int group_ = 0;
 };
 
-/// Messages of the coordinator that are there now, as the next order.
-StepOrder receive(comm::Link& link, LeaderSpool& spool) {
+/// Messages of the coordinator that are there now, as the next order; calls `restart` where it asks for that.
+template <class OnRestart>
+StepOrder receive(comm::Link& link, LeaderSpool& spool, const OnRestart& restart) {
   StepOrder order;
   while (auto message = link.poll()) {
     Message decoded = decode(message->bytes);
@@ -180,6 +191,8 @@ StepOrder receive(comm::Link& link, LeaderSpool& spool) {
       order.next = StepOrder::Next::leave;
     } else if (const auto* welcome = std::get_if<Welcome>(&decoded)) {
       spool.open(*welcome);
+    } else if (std::holds_alternative<Restart>(decoded)) {
+      restart();
     } else {
       throw base::Error("a message that only leaders send came from the coordinator", base::ErrorKind::failed);
     }
@@ -189,14 +202,19 @@ StepOrder receive(comm::Link& link, LeaderSpool& spool) {
 
 void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSettings& settings) {
   const auto clock = settings.clock ? settings.clock : monotonic_seconds;
-  link.send(0, encode(Hello{judge.slots(), settings.about}));
   double told_seconds = clock();
   double stepped_seconds = told_seconds;
+  StepMeter meter(judge.slots());
+  const auto restart = [&] {
+    meter = StepMeter(judge.slots(), judge.counters());
+    link.send(0, encode(Hello{judge.slots(), settings.about, judge.ceiling()}));
+  };
+  restart();
   comm::Backoff backoff;
   LeaderSpool spool;
   std::vector<results::Judgement> finished;
   while (true) {
-    StepOrder order = receive(link, spool);
+    StepOrder order = receive(link, spool, restart);
     const bool leaving = order.next == StepOrder::Next::leave;
     const double waited = clock() - stepped_seconds;
     const bool may_idle = group.size() == 1 || (waited >= 0 && waited < settings.idle_step_seconds);
@@ -215,17 +233,25 @@ void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSetting
       return;
     }
     begin(settings, "a step of the judge");
+    if (!order.items.empty()) meter.items_came(clock());
     for (const WorkItem& item : order.items) judge.submit(item);
     finished.clear();
+    const double began = clock();
     judge.step(finished);
+    const double ended = clock();
+    stepped_seconds = ended;
+    meter.step(began, ended, judge.counters(), finished.size());
     for (results::Judgement& judgement : finished) spool.append(judgement);
-    for (results::Judgement& judgement : finished) link.send(0, encode(Finished{std::move(judgement)}));
     spool.tick();
-    stepped_seconds = clock();
-    if (const double now = clock(); now - told_seconds >= settings.alive_seconds || !finished.empty()) {
-      link.send(0, encode(Alive{judge.counters()}));
-      told_seconds = now;
+    // Counters first: who has the last judgement of a run has all its counters.
+    if (ended - told_seconds >= settings.alive_seconds || !finished.empty()) {
+      GroupCounters counters = meter.counters();
+      counters.unfinished_calls = judge.unfinished();
+      counters.peak_memory_bytes = peak_memory_bytes();
+      link.send(0, encode(Alive{counters}));
+      told_seconds = ended;
     }
+    for (results::Judgement& judgement : finished) link.send(0, encode(Finished{std::move(judgement)}));
   }
 }
 

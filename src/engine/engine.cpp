@@ -80,12 +80,11 @@ class BatchingEngine : public Engine {
       run();
       apply(finished);
     }
-    update_counters(has_work);
     return true;
   }
 
   std::size_t unfinished() const override { return sequences_.size() + refused_.size(); }
-  const EngineCounters& counters() const override { return counters_; }
+  const EngineCounters& counters() const override { return scheduler_.counters(); }
 
  private:
   void submit_one(Call call) {
@@ -102,8 +101,8 @@ class BatchingEngine : public Engine {
       return;
     }
     generation.prompt_tokens = static_cast<std::int32_t>(call.input->ids.size());
-    counters_.prompt_tokens_asked += generation.prompt_tokens;
-    counters_.images_asked += call.input->media.size();
+    scheduler_.counters().prompt_tokens_asked += generation.prompt_tokens;
+    scheduler_.counters().images_asked += call.input->media.size();
     if (generation.prompt_tokens >= model_.config().max_positions ||
         !scheduler_.fits(generation.prompt_tokens)) {
       generation.finish = FinishReason::too_long;
@@ -191,19 +190,23 @@ class BatchingEngine : public Engine {
     Generation& generation = sequence.generation;
     if (sequence.characters) generation.text += sequence.characters->finish();
     generation.finish = reason;
-    counters_.output_tokens += generation.ids.size();
+    count_finished(sequence);
     scheduler_.observe_length(sequence.generated());
     scheduler_.remove(sequence);
     finished.push_back(std::move(generation));
     sequences_.erase(sequence.call.id);
   }
 
-  void update_counters(bool computed) {
-    counters_.steps += computed;
-    counters_.prompt_tokens_computed = scheduler_.computed_prompt_tokens();
-    counters_.images_encoded = scheduler_.encoded_pictures();
-    counters_.evictions = scheduler_.evictions();
-    counters_.kv_blocks_high_water = scheduler_.blocks().high_water();
+  void count_finished(const Sequence& sequence) {
+    EngineCounters& counters = scheduler_.counters();
+    const std::uint64_t prompt = sequence.prompt_tokens(), output = sequence.generated();
+    const std::uint64_t rows = prompt + std::max<std::uint64_t>(output, 1) - 1;
+    counters.output_tokens += output;
+    counters.finished_prompt_tokens += prompt;
+    counters.finished_rows += rows;
+    counters.finished_attended += rows * (rows + 1) / 2;
+    const std::int32_t reused = sequence.prompt_tokens() - sequence.generation.prefilled_tokens;
+    if (reused > 0) (sequence.forked ? counters.fork_tokens : counters.prefix_tokens) += reused;
   }
 
   model::Model& model_;
@@ -216,7 +219,6 @@ class BatchingEngine : public Engine {
   std::unordered_map<std::uint64_t, std::unique_ptr<Sequence>> sequences_;
   std::vector<Generation> refused_;  ///< finished without a step, to be handed out with the next
   std::uint64_t submissions_ = 0;
-  EngineCounters counters_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/budget_forcing.h"
+#include "engine/counters.h"
 #include "model/model.h"
 #include "model/model_input.h"
 #include "text/tokenizer.h"
@@ -71,18 +72,6 @@ struct EngineSettings {
   bool fork = true;                 ///< calls with equal prompts share them
   bool grouped_attention = true;    ///< the backend is told which sequences read the same blocks
   bool encoder_cache = true;        ///< a picture is encoded once for all calls that show it, else for each
-};
-
-/// Counters since the start.
-struct EngineCounters {
-  std::uint64_t steps = 0;
-  std::uint64_t prompt_tokens_asked = 0;
-  std::uint64_t prompt_tokens_computed = 0;
-  std::uint64_t output_tokens = 0;
-  std::uint64_t images_encoded = 0;
-  std::uint64_t images_asked = 0;
-  std::uint64_t evictions = 0;  ///< generations started again because memory ran out
-  std::int32_t kv_blocks_high_water = 0;
 };
 
 /// Continuous batching over prompt groups. Deterministic: what it does depends on the calls and their order

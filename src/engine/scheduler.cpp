@@ -25,6 +25,7 @@ Scheduler::Scheduler(const EngineSettings& settings, std::int32_t max_positions,
 void Scheduler::add(Sequence& sequence) {
   sequence.state = SequenceState::waiting;
   sequence.leaf = tree_.insert(sequence.call.input);
+  sequence.forked = sequence.leaf->ending > 1;
   enqueue(sequence);
   PrefixTree::count(sequence.leaf, 0, 1);
   count_images(sequence, true);
@@ -79,6 +80,7 @@ EncoderCache::Key Scheduler::picture_key(const Sequence& sequence, const model::
 bool Scheduler::plan(StepWork& work, std::vector<Sequence*>& failed) {
   work.pictures.clear();
   work.copies.clear();
+  counters_.calls_in_step = counters_.sampled_in_step = 0;
   // Rows that a picture gave up in the step that read them would be overwritten before they are read.
   for (Sequence* sequence : admitted_) {
     if (sequence->state == SequenceState::generating && sequence->images_counted)
@@ -95,9 +97,9 @@ bool Scheduler::plan(StepWork& work, std::vector<Sequence*>& failed) {
     // Prompts that hold all blocks between them and cannot go on.
     if (pieces_.empty() && !admitted_.empty()) make_room(*admitted_.back(), failed);
   } while (pieces_.empty());
-  encoded_pictures_ += work.pictures.size();
   reserve(work);
   emit(work);
+  count_step(work);
   return true;
 }
 

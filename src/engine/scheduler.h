@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/attention_order.h"
+#include "engine/counters.h"
 #include "engine/encoder_cache.h"
 #include "engine/kv_blocks.h"
 #include "engine/prefix_tree.h"
@@ -49,9 +50,9 @@ class Scheduler {
   /// Whether the KV cache could hold this many tokens.
   bool fits(std::int64_t tokens) const;
   const KvBlocks& blocks() const { return blocks_; }
-  std::uint64_t evictions() const { return evictions_; }
-  std::uint64_t computed_prompt_tokens() const { return computed_prompt_tokens_; }
-  std::uint64_t encoded_pictures() const { return encoded_pictures_; }
+  /// What the plans so far compute; the engine adds what it knows of the calls.
+  const EngineCounters& counters() const { return counters_; }
+  EngineCounters& counters() { return counters_; }
 
  private:
   /// Rows of one sequence in the step being planned.
@@ -81,6 +82,7 @@ class Scheduler {
   void emit_row(const Sequence& sequence, std::int32_t token, StepWork& work) const;
   void emit_pictures(const Sequence& sequence, std::int32_t begin, std::int32_t row, StepWork& work) const;
   void emit_sample(Sequence& sequence, StepWork& work) const;
+  void count_step(const StepWork& work);
   // pressure
   bool make_room(Sequence& sequence, std::vector<Sequence*>& failed);
   void run_alone(Sequence& sequence, std::vector<Sequence*>& failed);
@@ -106,9 +108,7 @@ class Scheduler {
   std::int32_t rows_ = 0;          ///< of the step being planned
   std::uint64_t step_ = 0;
   std::uint64_t marks_ = 0;
-  std::uint64_t evictions_ = 0;
-  std::uint64_t computed_prompt_tokens_ = 0;
-  std::uint64_t encoded_pictures_ = 0;
+  EngineCounters counters_;
   std::uint64_t finished_ = 0;         ///< generations seen by observe_length
   std::uint64_t finished_tokens_ = 0;  ///< their tokens
 };

@@ -72,7 +72,11 @@ void Scheduler::admit() {
   const std::size_t most = std::min(settings_.slots, settings_.step_rows);
   while (admitted_.size() < most) {
     Sequence* sequence = first_waiting();
-    if (!sequence || (!admitted_.empty() && !can_admit(*sequence))) break;
+    if (!sequence) break;
+    if (!admitted_.empty() && !can_admit(*sequence)) {
+      ++counters_.waits;
+      break;
+    }
     std::erase(sequence->leaf->queue, sequence);
     PrefixTree::count(sequence->leaf, 1, -1);
     sequence->state = SequenceState::prefilling;
@@ -84,7 +88,7 @@ void Scheduler::admit() {
 // ---- memory pressure ----
 
 void Scheduler::evict(Sequence& sequence) {
-  if (sequence.state == SequenceState::generating) ++evictions_;
+  if (sequence.state == SequenceState::generating) ++counters_.evictions;
   dismiss(sequence);
   sequence.state = SequenceState::waiting;
   sequence.restart();

@@ -53,7 +53,7 @@ void Scheduler::emit(StepWork& work) {
     const std::int32_t prompt_rows = std::min(end, sequence.prompt_tokens()) - attention.context_tokens;
     if (prompt_rows > 0) {
       sequence.generation.prefilled_tokens += prompt_rows;
-      computed_prompt_tokens_ += prompt_rows;
+      counters_.prompt_tokens_computed += prompt_rows;
     }
     if (end >= sequence.prompt_tokens()) emit_sample(sequence, work);
   }
@@ -105,6 +105,30 @@ void Scheduler::emit_sample(Sequence& sequence, StepWork& work) const {
   sample.seen_ids = sequence.seen_ids;
   work.plan.samples.push_back(sample);
   work.sampled.push_back(&sequence);
+}
+
+void Scheduler::count_step(const StepWork& work) {
+  const model::StepPlan& plan = work.plan;
+  ++counters_.steps;
+  counters_.rows += plan.rows();
+  counters_.sampled += plan.samples.size();
+  counters_.calls_in_step = static_cast<std::int32_t>(admitted_.size());
+  counters_.sampled_in_step = static_cast<std::int32_t>(plan.samples.size());
+  for (const AttentionWork& attention : works_) {
+    const std::uint64_t context = attention.context_tokens, rows = attention.row_count;
+    counters_.attended += rows * context + rows * (rows + 1) / 2;
+    counters_.keys_read += context + rows;
+  }
+  for (const backend::SharedPrefix& shared : plan.attention.shared) {
+    counters_.keys_read -= static_cast<std::uint64_t>(shared.sequence_count - 1) * shared.shared_tokens;
+  }
+  counters_.images_encoded += work.pictures.size();
+  for (const PictureToEncode& picture : work.pictures) {
+    const auto patches = static_cast<std::uint64_t>(picture.image->rows());
+    counters_.patches += patches;
+    counters_.patch_pairs += patches * patches;
+  }
+  counters_.kv_blocks_high_water = blocks_.high_water();
 }
 
 }  // namespace assize::engine

@@ -29,6 +29,7 @@ struct Sequence {
   std::vector<std::int32_t> table;  ///< KV blocks of its tokens so far, shared ones first
   std::int32_t shared_blocks = 0;   ///< entries of `table` that belong to the prefix tree
   bool uses_leaf_tail = false;      ///< goes on in place behind the leaf's end
+  bool forked = false;              ///< another call had the same prompt when it came
   bool images_counted = false;      ///< counted as a future user of its pictures
 
   Generation generation;                        ///< what has been generated so far

@@ -267,14 +267,16 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
   MapReader reader(&tree, tree.place, "", problems);
   reader.get("profile", job.profile,
              {{"strict", Profile::strict}, {"paper", Profile::paper}, {"repo", Profile::repo}});
-  reader.get("kind", job.kind, {{"evaluate", Kind::evaluate}, {"label", Kind::label}});
+  reader.get("kind", job.kind, {{"evaluate", Kind::evaluate}, {"label", Kind::label}, {"throughput", Kind::throughput}});
   reader.require("kind");
   read_judge(reader.take("judge"), tree.place, presence, job.judge, problems);
   const bool label = job.kind == Kind::label;
+  const Tree* suites = label ? nullptr : reader.take("suites");
+  read_throughput(reader, tree.place, suites != nullptr, job, problems);
   if (label) {
     read_data(reader.take("data"), tree.place, file, job.data, problems);
-  } else {
-    read_suites(reader.take("suites"), tree.place, file, job, problems);
+  } else if (!job.workload || suites) {
+    read_suites(suites, tree.place, file, job, problems);
   }
 
   MapReader judging(reader.take("judging"), tree.place, "judging", problems);
@@ -294,6 +296,7 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
   }
   read_thinking(judging, job.judging, problems);
   if (label) refuse_for_data(reader, judging, problems);
+  if (job.kind == Kind::throughput) refuse_for_throughput(judging, job, problems);
   judging.finish();
   if (job.judging.reading == Reading::likelihood && job.judging.votes > 1) {
     problems.add(judging.place("votes"), "'judging.votes' must be 1 with 'reading: likelihood': every vote would be the same");
@@ -345,6 +348,11 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
   engine.get("grouped_attention", job.engine.grouped_attention);
   engine.get("encoder_cache", job.engine.encoder_cache);
   engine.finish();
+
+  MapReader cluster(reader.take("cluster"), tree.place, "cluster", problems);
+  cluster.get("order", job.lease_order,
+              {{"longest_first", LeaseOrder::longest_first}, {"fifo", LeaseOrder::fifo}, {"static", LeaseOrder::fixed}});
+  cluster.finish();
 
   read_limits(MapReader(reader.take("limits"), tree.place, "limits", problems), job.limits, problems);
 

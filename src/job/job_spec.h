@@ -2,16 +2,20 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/log.h"
+
+#include "job/workload_spec.h"
 
 namespace assize::job {
 
 enum class Kind {
   evaluate,  ///< judge labelled suites, compare with people
   label,     ///< judge unlabelled data, write rewards and preferences
+  throughput,  ///< measure how fast that goes
 };
 
 /// How a prompt's chat text is written.
@@ -134,6 +138,13 @@ struct EngineSpec {
   bool encoder_cache = true;
 };
 
+/// In which order prompt groups are leased; none changes a verdict.
+enum class LeaseOrder {
+  longest_first,    ///< costliest first, learning from the lengths of outputs seen
+  fifo,             ///< as in the suites
+  fixed,            ///< dealt out to the groups before the start
+};
+
 struct Limits {
   int samples = 0;                 ///< 0 = all
   int shard = 0;                   ///< this run judges only the samples of shard `shard` of `shards`, from 0
@@ -157,8 +168,11 @@ struct JobSpec {
   Numerics numerics = Numerics::automatic;
   Parallel parallel;
   EngineSpec engine;
+  LeaseOrder lease_order = LeaseOrder::longest_first;
   Limits limits;
   base::LogLevel log_level = base::LogLevel::info;
+  std::optional<WorkloadSpec> workload;     ///< throughput jobs: in place of suites or beside them
+  std::optional<std::vector<int>> scaling;  ///< throughput jobs: numbers of groups to measure with; empty: 1, 2, 4 …
   std::filesystem::path output;
   std::string resolved_yaml;  ///< the job with judge file and settings worked in
 };

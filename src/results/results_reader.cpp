@@ -149,7 +149,8 @@ base::Hash128 ResultsReader::digest() const {
   base::Hasher hasher;
   hasher.add(number_attribute(state_->file.get(), "complete", state_->path));
   for (const Column& column : schema()) {
-    if (std::strcmp(column.table, "timing") == 0 || !state_->has(column.table, column.name)) continue;
+    if (std::strcmp(column.table, "timing") == 0 || std::strcmp(column.table, "throughput") == 0) continue;
+    if (!state_->has(column.table, column.name)) continue;
     const bool several = column.type >= ColumnType::text;
     for (const std::string& name : {std::string(column.name), std::string(column.name) + "_end"}) {
       if (name != column.name && !several) continue;

@@ -269,6 +269,11 @@ void ResultsWriter::add(const MetricRow& row) {
   table.put(row.n).end_row();
 }
 
+void ResultsWriter::add(const ThroughputRow& row) {
+  Table& table = state_->tables.at("throughput");
+  table.put(row.run).put(row.group).put(row.phase).put(row.name).put(row.unit).put(row.value).end_row();
+}
+
 std::int64_t ResultsWriter::samples() const { return state_->tables.at("samples").rows(); }
 
 void ResultsWriter::finish() {

@@ -20,6 +20,7 @@ class ResultsWriter {
   void add(const PairRow& row);
   void add(const JudgementRow& row);
   void add(const MetricRow& row);
+  void add(const ThroughputRow& row);
 
   /// Rows of /samples so far: the next sample's row number.
   std::int64_t samples() const;

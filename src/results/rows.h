@@ -71,6 +71,16 @@ struct MetricRow {
   std::int64_t n = 0;  ///< samples in it
 };
 
+/// Row of /throughput: one measured number of a throughput job.
+struct ThroughputRow {
+  std::string run;    ///< of a scaling series: "strong 2"; else empty
+  std::int32_t group = -1;  ///< worker group; -1: all of them
+  std::string phase;  ///< whole, warm-up, steady or tail
+  std::string name;
+  std::string unit;
+  double value = 0;   ///< NaN where it is not defined
+};
+
 /// Root attributes: what the file says about itself.
 struct FileInfo {
   std::string code_version;

@@ -76,9 +76,16 @@ constexpr Column kSchema[] = {
     {"timing", "prefilled_tokens", i32, "prompt tokens computed for this call (row of /judgements)"},
     {"timing", "group", i32, "worker group that judged it"},
     {"timing", "seconds", f64, "from lease to finish"},
+
+    {"throughput", "run", text, "run of a scaling series; empty where there is one only"},
+    {"throughput", "group", i32, "worker group; -1: all of them"},
+    {"throughput", "phase", text, "whole, warm-up, steady or tail"},
+    {"throughput", "name", text, "figure; metrics.json says what it means"},
+    {"throughput", "unit", text, "unit; empty for shares and counts"},
+    {"throughput", "value", f64, "value; NaN where it is not defined"},
 };
 
-constexpr const char* kTables[] = {"samples", "candidates", "pairs", "judgements", "metrics", "timing"};
+constexpr const char* kTables[] = {"samples", "candidates", "pairs", "judgements", "metrics", "timing", "throughput"};
 
 }  // namespace
 

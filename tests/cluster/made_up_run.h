@@ -27,6 +27,7 @@ inline cluster::WorkItem item_number(std::uint64_t id, std::uint32_t votes = 2) 
       call.key = {"fake", "made-up", "s" + std::to_string(id), "", {first, static_cast<std::uint16_t>(1 - first)}, vote};
       call.prompt = first;
       call.noise_stream = base::noise_stream(7, base::digest(call.key));
+      call.output_tokens = vote ? static_cast<std::int32_t>(10 * id + vote) : 0;
       item.calls.push_back(call);
     }
   }

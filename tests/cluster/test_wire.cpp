@@ -11,10 +11,26 @@ using namespace assize::cluster;
 
 namespace {
 
+/// Counters whose every number is another.
+GroupCounters some_counters() {
+  StepMeter meter(4);
+  engine::EngineCounters engine;
+  engine.steps = 1;
+  engine.calls_in_step = 3;
+  engine.output_tokens = 17;
+  engine.kv_blocks_high_water = 5;
+  meter.items_came(10);
+  meter.step(10.5, 11, engine, 1);
+  GroupCounters counters = meter.counters();
+  counters.unfinished_calls = 6;
+  counters.peak_memory_bytes = 7;
+  return counters;
+}
+
 std::vector<Message> one_of_each() {
-  return {Hello{17, "host a"}, Finished{support::judgement_number(11)}, Alive{{1, 2, 3, 4}},
+  return {Hello{17, "host a", {1e11, 2e10, 2}}, Finished{support::judgement_number(11)}, Alive{some_counters()},
           Fatal{"no such model", base::ErrorKind::usage}, Bye{}, Lease{support::item_number(3)}, Shutdown{},
-          Welcome{"/runs/a", "model: 1\n", 7, 2}};
+          Welcome{"/runs/a", "model: 1\n", 7, 2}, Restart{}};
 }
 
 }  // namespace
@@ -26,6 +42,16 @@ TEST_CASE("every message survives the wire") {
     CHECK(back.index() == message.index());
     CHECK(encode(back) == bytes);
   }
+  const auto alive = std::get<Alive>(decode(encode(Message{Alive{some_counters()}})));
+  CHECK(alive.counters.tail.seconds == 1);
+  CHECK(alive.counters.now.engine.output_tokens == 17);
+  CHECK(alive.counters.now.engine.kv_blocks_high_water == 5);
+  CHECK(alive.counters.now.step_bins == some_counters().now.step_bins);
+  CHECK(alive.counters.peak_memory_bytes == 7);
+  const auto hello = std::get<Hello>(decode(encode(one_of_each().front())));
+  CHECK(hello.ceiling.flop_per_second == 1e11);
+  CHECK(hello.ceiling.bytes_per_second == 2e10);
+  CHECK(hello.ceiling.threads == 2);
   const auto lease = std::get<Lease>(decode(encode(Message{Lease{support::item_number(3)}})));
   const WorkItem item = support::item_number(3);
   REQUIRE(lease.item.prompts.size() == item.prompts.size());
@@ -39,6 +65,7 @@ TEST_CASE("every message survives the wire") {
   CHECK(lease.item.calls[3].prompt == item.calls[3].prompt);
   CHECK(lease.item.calls[3].noise_stream == item.calls[3].noise_stream);
   CHECK(lease.item.cost == item.cost);
+  CHECK(lease.item.calls[2].output_tokens == item.calls[2].output_tokens);
 }
 
 TEST_CASE("a step order survives the wire, and no news is no bytes") {

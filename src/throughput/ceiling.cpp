@@ -1,0 +1,81 @@
+#include "throughput/ceiling.h"
+
+#include <algorithm>
+#include <barrier>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "backend/buffer.h"
+#include "kernels/cpu/limits.h"
+
+namespace assize::throughput {
+
+namespace {
+
+constexpr int kRepeats = 7;
+constexpr std::int64_t kFmaRounds = 8'000'000;
+constexpr std::size_t kReadBytes = std::size_t{128} << 20;
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Median seconds in which every thread ends `body(thread)` once, all starting together.
+template <class Body>
+double median_seconds(int threads, const Body& body) {
+  std::barrier gate(threads + 1);
+  std::vector<std::thread> workers;
+  for (int thread = 0; thread < threads; ++thread) {
+    workers.emplace_back([&, thread] {
+      for (int repeat = 0; repeat < kRepeats; ++repeat) {
+        gate.arrive_and_wait();
+        body(thread);
+        gate.arrive_and_wait();
+      }
+    });
+  }
+  std::vector<double> seconds;
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    gate.arrive_and_wait();
+    const double begin = now_seconds();
+    gate.arrive_and_wait();
+    seconds.push_back(now_seconds() - begin);
+  }
+  for (std::thread& worker : workers) worker.join();
+  std::nth_element(seconds.begin(), seconds.begin() + kRepeats / 2, seconds.end());
+  return seconds[kRepeats / 2];
+}
+
+}  // namespace
+
+cluster::Ceiling measure_ceiling(int threads, const std::string& instruction_set) {
+  using kernels::InstructionSet;
+  const bool wide = instruction_set.empty() ? kernels::cpu_has(InstructionSet::avx512) : instruction_set == "avx512";
+  const InstructionSet set = wide ? InstructionSet::avx512 : InstructionSet::avx2;
+  const auto count = static_cast<std::size_t>(threads);
+  std::vector<backend::Buffer> memory;
+  for (std::size_t i = 0; i < count; ++i) memory.emplace_back(kReadBytes);
+  // What is computed only keeps the compiler from dropping the work.
+  std::vector<float> sinks(count * 16);
+  // Written once, so that every page is memory of its own, by the thread that reads it.
+  median_seconds(threads, [&](int thread) {
+    backend::Buffer& own = memory[static_cast<std::size_t>(thread)];
+    if (own.data()[0] != std::byte{1}) std::fill_n(own.data(), own.bytes(), std::byte{1});
+  });
+
+  cluster::Ceiling ceiling;
+  ceiling.threads = threads;
+  const double fma_seconds = median_seconds(threads, [&](int thread) {
+    sinks[static_cast<std::size_t>(thread) * 16] += kernels::run_fma(set, kFmaRounds);
+  });
+  ceiling.flop_per_second = static_cast<double>(kernels::fma_operations(set, kFmaRounds)) * threads / fma_seconds;
+  const double read_seconds = median_seconds(threads, [&](int thread) {
+    sinks[static_cast<std::size_t>(thread) * 16] +=
+        kernels::run_read(set, memory[static_cast<std::size_t>(thread)].floats(), kReadBytes / sizeof(float));
+  });
+  ceiling.bytes_per_second = static_cast<double>(kReadBytes) * threads / read_seconds;
+  return ceiling;
+}
+
+}  // namespace assize::throughput
