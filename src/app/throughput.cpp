@@ -189,7 +189,7 @@ int groups_alone(const job::JobSpec& job) {
 
 int measure_alone(const Plan& plan, double start_seconds) {
   const int most = groups_alone(plan.job);
-  const std::string machine = fmt::format("1 process, {} cores, up to {} groups of {} ranks", std::thread::hardware_concurrency(),
+  const std::string machine = fmt::format("1 process, {} cores, groups: {}, tensor parallel {}", std::thread::hardware_concurrency(),
                                           most, plan.job.parallel.tensor_parallel);
   Measuring measuring(plan, "", machine, start_seconds);
   JudgeSetup setup = measure(plan);

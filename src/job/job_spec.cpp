@@ -315,6 +315,11 @@ JobSpec load_job(const fs::path& file, const std::vector<std::string>& settings,
                  "'sampling.temperature' is 0 with several votes: every vote would be the same; set judging.votes to 1");
   }
 
+  if (job.workload && job.workload->output_tokens > job.sampling.max_new_tokens) {
+    problems.add(sampling.place("max_new_tokens"), fmt::format("'workload.output_tokens' is {}, more than the {} that 'sampling.max_new_tokens' allows",
+                                                               job.workload->output_tokens, job.sampling.max_new_tokens));
+  }
+
   if (label) read_pairs(MapReader(reader.take("pairs"), tree.place, "pairs", problems), job, job.pairs, problems);
 
   reader.get("numerics", job.numerics,

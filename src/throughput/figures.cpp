@@ -96,13 +96,15 @@ void add_figures(std::vector<Figure>& out, int group, Phase phase, const GroupTo
   const engine::EngineCounters& e = total.engine;
   add("seconds", seconds);
   add("judgements_per_second", ratio(number(total.judgements), seconds));
-  add("prompt_tokens_asked_per_second", ratio(number(e.finished_prompt_tokens), seconds));
+  // A prompt counts when its judgement ends, which says nothing about the phases before the first and after the last ones.
+  const bool asked = phase == Phase::whole || phase == Phase::steady;
+  if (asked) add("prompt_tokens_asked_per_second", ratio(number(e.finished_prompt_tokens), seconds));
   add("prompt_tokens_computed_per_second", ratio(number(e.prompt_tokens_computed), seconds));
   add("output_tokens_per_second", ratio(number(e.sampled), seconds));
   add("seconds_per_output_token", ratio(total.token_seconds, number(e.sampled)));
   add("rows_per_step", ratio(number(e.rows), number(e.steps)));
   add("flop_use", ratio(computed_flop(work, e), seconds * ceiling.flop_per_second));
-  add("asked_flop_use", ratio(asked_flop(work, e), seconds * ceiling.flop_per_second));
+  if (asked) add("asked_flop_use", ratio(asked_flop(work, e), seconds * ceiling.flop_per_second));
   add("bandwidth_use", ratio(read_bytes(work, e), seconds * ceiling.bytes_per_second));
   add("step_share", ratio(total.step_seconds, total.seconds));
   add("idle_slot_share", ratio(total.seconds - total.full_seconds, total.seconds));

@@ -68,7 +68,7 @@ void add_groups(Page& page, const Measurement& run) {
   page.add("</tr></thead><tbody>");
   for (std::size_t group = 0; group < run.group.size(); ++group) {
     const cluster::Progress::Group& state = run.group[group];
-    page.add("<tr><td>{} ({}, {} slots, {} threads)</td><td class=\"n\">{:.1f} GFLOP/s</td><td class=\"n\">{:.1f} GB/s</td>", group,
+    page.add("<tr><td>{} ({}, {} slots, threads: {})</td><td class=\"n\">{:.1f} GFLOP/s</td><td class=\"n\">{:.1f} GB/s</td>", group,
              escaped(state.about), state.slots, state.ceiling.threads, state.ceiling.flop_per_second / 1e9,
              state.ceiling.bytes_per_second / 1e9);
     for (const FigureMeaning& meaning : figure_meanings()) {
@@ -108,7 +108,7 @@ void add_histogram(Page& page, const Measurement& run) {
 void add_scaling_plot(Page& page, const std::vector<const Measurement*>& runs, bool strong) {
   const double base = runs.front()->wall_seconds * (strong ? runs.front()->groups : 1);
   const double most = runs.back()->groups, top = strong ? most : 1;
-  const double left = 44, right = kWidth - 12, bottom = 190, upper = 12;
+  const double left = 44, right = kWidth - 24, bottom = 190, upper = 12;
   const auto x = [&](double groups) { return most > 1 ? left + (groups - 1) / (most - 1) * (right - left) : left; };
   const auto y = [&](double value) { return bottom - std::min(value / top, 1.15) / 1.15 * (bottom - upper); };
   page.add("<div><h3>{0}</h3><figure><svg viewBox=\"0 0 {2:.0f} 225\" width=\"{2:.0f}\" height=\"225\" role=\"img\" "

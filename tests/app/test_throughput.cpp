@@ -95,5 +95,7 @@ TEST_CASE("throughput: a job says what it lacks") {
   CHECK_THAT(program("run " + run.job + " --set suites=there").text,
              Contains("unknown key 'workload.prompt_groups'") && Contains("suite 'there' does not exist"));
   CHECK_THAT(program("run " + run.job + " --set workload.image_size=big").text, Contains("WIDTHxHEIGHT"));
+  CHECK_THAT(program("run " + run.job + " --set sampling.max_new_tokens=5").text, Contains("more than the 5 that 'sampling.max_new_tokens' allows"));
+  CHECK_THAT(program("run " + run.job + " --retry failed").text, Contains("does not go with 'kind: throughput'"));
   CHECK_FALSE(fs::exists(run.out));
 }

@@ -1,5 +1,5 @@
 #include "base/error.h"
-#include "job/workload_spec.h"
+#include "job/job_spec.h"
 #include "support/catch.h"
 
 using namespace assize;
@@ -8,21 +8,23 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-WorkloadSpec workload(const std::string& yaml, bool has_suites = false) {
+JobSpec throughput_job(const std::string& yaml, bool has_suites) {
   const Tree tree = parse_yaml(yaml, "job.yaml");
   Problems problems;
-  const WorkloadSpec spec = read_workload(&tree, tree.place, has_suites, problems);
+  MapReader reader(&tree, tree.place, "", problems);
+  JobSpec job;
+  job.kind = Kind::throughput;
+  read_throughput(reader, tree.place, has_suites, job, problems);
+  reader.finish();
   problems.raise();
-  return spec;
+  return job;
 }
 
-std::vector<int> scaling(const std::string& yaml) {
-  const Tree tree = parse_yaml(yaml, "job.yaml");
-  Problems problems;
-  const auto groups = read_scaling(&tree, tree.place, problems);
-  problems.raise();
-  return groups;
+WorkloadSpec workload(const std::string& yaml, bool has_suites = false) {
+  return throughput_job("workload: " + yaml, has_suites).workload.value();
 }
+
+std::vector<int> scaling(const std::string& yaml) { return throughput_job("scaling: " + yaml, false).scaling.value(); }
 
 }  // namespace
 
@@ -51,4 +53,31 @@ TEST_CASE("a series of groups is ascending, or up to the groups there are") {
   CHECK_THROWS_WITH(scaling("{groups: [2, 1]}"), Contains("ascending"));
   CHECK_THROWS_WITH(scaling("{groups: [x]}"), Contains("'x'"));
   CHECK_THROWS_WITH(scaling("{}"), Contains("'scaling.groups' is missing"));
+}
+
+TEST_CASE("only throughput jobs have a workload and a series of groups") {
+  const Tree tree = parse_yaml("workload: {output_tokens: 7}\nscaling: {groups: auto}\n", "job.yaml");
+  Problems problems;
+  MapReader reader(&tree, tree.place, "", problems);
+  JobSpec job;
+  read_throughput(reader, tree.place, false, job, problems);
+  CHECK_THROWS_WITH(problems.raise(), Contains("job.yaml:1:11: 'workload' belongs to jobs of 'kind: throughput'") &&
+                                          Contains("job.yaml:2:10: 'scaling' belongs to jobs of 'kind: throughput'"));
+}
+
+TEST_CASE("ways of judging that a measurement does not have are refused") {
+  const auto refused = [](const std::string& yaml, bool made_up) {
+    const Tree tree = parse_yaml(yaml, "job.yaml");
+    Problems problems;
+    MapReader judging(&tree, tree.place, "judging", problems);
+    JobSpec job;
+    if (made_up) job.workload = WorkloadSpec{};
+    refuse_for_throughput(judging, job, problems);
+    problems.raise();
+  };
+  CHECK_THROWS_WITH(refused("{adaptive: on}", false), Contains("'judging.adaptive' has no meaning with kind throughput"));
+  CHECK_NOTHROW(refused("{reading: likelihood, votes: 1}", false));
+  for (const char* key : {"reading", "expectation", "budget_forcing"}) {
+    CHECK_THROWS_WITH(refused(std::string("{") + key + ": 1}", true), Contains(std::string("'judging.") + key + "' does not go with 'workload'"));
+  }
 }

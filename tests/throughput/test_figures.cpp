@@ -105,6 +105,8 @@ TEST_CASE("figures of the whole run and of its phases") {
   CHECK(value(Phase::whole, "prefix_reuse") == Approx(0.1));
   CHECK(value(Phase::whole, "fork_reuse") == Approx(16.0 / 30));
   CHECK(value_of(all, 0, Phase::whole, "judgements_per_second") == Approx(0.8));
+  CHECK(std::isnan(value(Phase::warm_up, "prompt_tokens_asked_per_second")));
+  CHECK(std::isnan(value(Phase::tail, "asked_flop_use")));
   CHECK(std::isnan(value(Phase::whole, "no such figure")));
 }
 
