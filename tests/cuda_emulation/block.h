@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "tests/cuda_emulation/emulation.h"
@@ -26,6 +27,19 @@ struct Observer {
   std::size_t guard_bytes = 0;  ///< kept free on both sides of device memory
 };
 extern Observer observer;
+
+/// A launch as the host asks for it.
+struct Launch {
+  const void* kernel;
+  const void* params;
+  std::size_t params_bytes;
+  dim3 grid;
+  int threads;
+  std::size_t shared_bytes;
+};
+/// Gets each launch in the machine's place; emulate() runs it there.
+using Interceptor = std::function<void(const Launch&, const std::function<void()>& emulate)>;
+void set_interceptor(Interceptor interceptor);
 
 /// Thread of the block that runs now; -1 outside kernels.
 int current_thread();

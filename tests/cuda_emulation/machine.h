@@ -62,4 +62,7 @@ void set_executor(Executor executor);
 /// The race checker is part of this program (its kernels are instrumented and racecheck.cpp is linked).
 bool has_race_checker();
 
+/// Launches are executed in another way too (the PTX interpreter), which knows one schedule only.
+bool is_intercepted();
+
 }  // namespace assize::cuda_emulation

@@ -103,6 +103,7 @@ struct Block {
 Block block;
 unsigned char* stacks = nullptr;
 Executor executor;
+Interceptor interceptor;
 std::mutex launching;
 
 std::uint32_t random_below(std::uint32_t limit) {
@@ -311,6 +312,8 @@ Counters& counters() {
 }
 
 void set_executor(Executor new_executor) { executor = std::move(new_executor); }
+void set_interceptor(Interceptor new_interceptor) { interceptor = std::move(new_interceptor); }
+bool is_intercepted() { return interceptor != nullptr; }
 
 int launch_bytes(const void* kernel, void (*entry)(const void*, const void*), const void* params,
                  std::size_t params_bytes, dim3 grid, int threads, std::size_t shared, void* stream) {
@@ -324,7 +327,12 @@ int launch_bytes(const void* kernel, void (*entry)(const void*, const void*), co
   std::vector<unsigned char> copy(params_bytes);
   std::memcpy(copy.data(), params, params_bytes);
   auto work = [=, copy = std::move(copy)] {
-    run_grid(kernel, entry, copy.data(), copy.size(), grid, threads, shared);
+    const auto emulate = [&] { run_grid(kernel, entry, copy.data(), copy.size(), grid, threads, shared); };
+    if (interceptor) {
+      interceptor({kernel, copy.data(), copy.size(), grid, threads, shared}, emulate);
+    } else {
+      emulate();
+    }
   };
   if (executor) {
     executor(stream, std::move(work));

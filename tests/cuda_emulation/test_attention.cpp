@@ -323,8 +323,9 @@ TEST_CASE("segments: windows and whole pictures, bidirectional") {
     int heads, head_dim;
     std::vector<std::int32_t> ends;
   };
-  for (const Encoder& e : {Encoder{2, 80, {1, 3, 67, 67, 131}}, Encoder{1, 64, {64, 101}},
-                           Encoder{2, 128, {7, 72}}, Encoder{1, 80, {521}}}) {
+  for (const Encoder& e :
+       {Encoder{2, 80, {1, 3, 67, 67, 131}}, Encoder{1, 64, {64, 101}}, Encoder{2, 128, {7, 72}},
+        Encoder{1, 80, {521}}, Encoder{1, 64, {5}}, Encoder{1, 128, {66}}}) {
     const int rows = e.ends.back(), width = e.heads * e.head_dim;
     test::Values values(static_cast<std::uint64_t>(rows));
     const auto qkv = bf16s(values.uniform(static_cast<std::size_t>(rows * 3 * width), 2.0f));

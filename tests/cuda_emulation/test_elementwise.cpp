@@ -159,8 +159,11 @@ TEST_CASE("rows by index: embedding, gather, scatter, negative ids") {
 }
 
 TEST_CASE("sums of parts: the order is (0 + 1) + (2 + 3), then the bias") {
-  for (const int count : {1, 2, 4}) {
-    const int rows = 3, cols = 43;
+  struct Sum {
+    int count, rows, cols;
+  };
+  for (const auto& [count, rows, cols] :
+       {Sum{1, 3, 43}, Sum{1, 1, 1}, Sum{2, 3, 43}, Sum{2, 1, 200}, Sum{4, 3, 43}, Sum{4, 2, 131}}) {
     test::Values values(static_cast<std::uint64_t>(count));
     const auto size = static_cast<std::size_t>(rows * cols);
     auto parts = values.uniform(size * static_cast<std::size_t>(count));
@@ -179,7 +182,7 @@ TEST_CASE("sums of parts: the order is (0 + 1) + (2 + 3), then the bias") {
       without.push_back(test::bf16(sum));
       with.push_back(test::bf16(sum + bias[i % static_cast<std::size_t>(cols)]));
     }
-    test::for_schedules(false, [&] {
+    test::for_schedules(false, [&, count = count, rows = rows, cols = cols] {
       DeviceArray<float> in(parts), add_once(bias);
       DeviceArray<Bf16> out(size);
       REQUIRE(sum_parts(in.data(), count, add_once.data(), rows, cols, out.data(), nullptr) == 0);
