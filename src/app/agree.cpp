@@ -42,10 +42,7 @@ report::Item item_of(const Table& table, const JudgedTable& judged, const report
   }
   for (const auto& vote : sample.votes) {
     report::ItemCall call;
-    for (const auto candidate : vote.presentation) {
-      if (!call.presentation.empty()) call.presentation += ' ';
-      call.presentation += static_cast<char>('A' + candidate);
-    }
+    call.presentation = vote.presentation;
     call.vote = vote.vote;
     call.verdict = vote.verdict;
     item.calls.push_back(std::move(call));

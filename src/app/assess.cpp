@@ -155,17 +155,16 @@ class SuiteAssessment {
     out.sample_id = sample.id;
     out.group = sample.group;
     out.question = sample.question;
-    const auto add_images = [&](const std::vector<std::string>& paths) {
+    const auto uris = [&](const std::vector<std::string>& paths) {
+      std::vector<std::string> found;
       for (const auto& path : paths) {
         std::string uri = pictures == report::Pictures::inlined ? report::image_uri(path, kImageLimitBytes) : report::image_link(path, folder);
-        if (!uri.empty()) out.images.push_back(std::move(uri));
+        if (!uri.empty()) found.push_back(std::move(uri));
       }
+      return found;
     };
-    add_images(sample.images);
-    for (const auto& candidate : sample.candidates) {
-      add_images(candidate.images);
-      out.candidates.push_back(candidate.text);
-    }
+    out.images = uris(sample.images);
+    for (const auto& candidate : sample.candidates) out.candidates.push_back({candidate.text, uris(candidate.images)});
     out.human = sample.human;
     out.verdict = !judged.combined.ok()                  ? std::string(verdict::name(judged.combined.status))
                   : suite_.protocol == Protocol::score ? fmt::format("{:.3g}", judged.combined.value)
@@ -176,10 +175,8 @@ class SuiteAssessment {
       const results::Judgement& judgement = row.judgement;
       const base::CallKey& key = judgement.key;
       report::ItemCall call;
-      for (std::uint16_t candidate : key.presentation) {
-        if (!call.presentation.empty()) call.presentation += ' ';
-        call.presentation += static_cast<char>('A' + candidate);
-      }
+      call.criterion = key.criterion;
+      call.presentation = key.presentation;
       call.vote = key.vote;
       call.verdict = row.verdict;
       call.text = judgement.status == results::Status::failed ? judgement.error : judgement.text;
@@ -270,6 +267,7 @@ Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& 
   data.state = assessment.complete() ? "complete"
                                      : fmt::format("unfinished: {} of {} calls judged", assessment.judged, assessment.wanted);
   data.job_text = plan.job.resolved_yaml;
+  data.cost.redone = static_cast<std::int64_t>(index.summary().retracted);
   data.cost.wall_seconds = notes.wall_seconds;
   data.cost.groups = notes.groups;
   data.cost.machine = notes.machine;

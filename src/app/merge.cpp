@@ -29,9 +29,8 @@ struct Shard {
 };
 
 std::string describe(const base::CallKey& key) {
-  std::string shown;
-  for (const std::uint16_t candidate : key.presentation) shown += fmt::format("{}{}", shown.empty() ? "" : " ", candidate);
-  return fmt::format("sample '{}' of suite '{}', candidates {}, vote {}", key.sample_id, key.suite_id, shown, key.vote);
+  return fmt::format("sample '{}' of suite '{}', candidates {}, vote {}", key.sample_id, key.suite_id,
+                     base::presentation_text(key.presentation), key.vote);
 }
 
 /// What the merged job takes from its shards must be the same in all.

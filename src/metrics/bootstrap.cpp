@@ -14,6 +14,7 @@
 namespace assize::metrics {
 namespace {
 
+constexpr double kSumNoise = 1e-12;  // relative; of figures that differ by the order of their sums only
 constexpr const char* kNoSpread = "equal in every resample";
 constexpr std::int64_t kMinResamples = 200;
 constexpr std::size_t kMaxJackknife = 1000;  // leave-one-out figures; beyond it, blocks are left out
@@ -86,7 +87,14 @@ Estimate bootstrap(const Statistic& statistic, std::size_t items, const Bootstra
     estimate.undefined = whole.undefined;
     return estimate;
   }
-  estimate.value = estimate.low = estimate.high = whole.value;
+  estimate.value = whole.value;
+  const auto set_bounds = [&estimate](Bounds bca, Bounds percentile) {
+    estimate.low = bca.low;
+    estimate.high = bca.high;
+    estimate.percentile_low = percentile.low;
+    estimate.percentile_high = percentile.high;
+  };
+  set_bounds({whole.value, whole.value}, {whole.value, whole.value});
   const std::size_t units =
       clusters.empty() ? items : *std::max_element(clusters.begin(), clusters.end()) + std::size_t{1};
   if (settings.resamples <= 0) {
@@ -117,25 +125,20 @@ Estimate bootstrap(const Statistic& statistic, std::size_t items, const Bootstra
     return estimate;
   }
 
-  if (std::all_of(resampled.begin(), resampled.end(), [&](double figure) { return figure == whole.value; })) {
+  const double noise = kSumNoise * std::abs(whole.value);
+  if (std::all_of(resampled.begin(), resampled.end(), [&](double figure) { return std::abs(figure - whole.value) <= noise; })) {
     estimate.no_interval = kNoSpread;
     return estimate;
   }
 
-  Bounds bounds;
-  if (settings.interval == Interval::percentile) {
-    bounds = percentile_bounds(resampled, settings.level);
-  } else {
-    const std::size_t blocks = std::min({units, kMaxJackknife, static_cast<std::size_t>(affordable)});
-    const auto jackknife = figures(blocks, items, statistic, settings.threads,
-                                   [&](std::size_t b, std::span<std::uint32_t> counts) {
-                                     for (std::size_t i = 0; i < items; ++i)
-                                       counts[i] = (clusters.empty() ? i : clusters[i]) % blocks != b;
-                                   });
-    bounds = bca_bounds(resampled, whole.value, jackknife, settings.level);
-  }
-  estimate.low = bounds.low;
-  estimate.high = bounds.high;
+  const std::size_t blocks = std::min({units, kMaxJackknife, static_cast<std::size_t>(affordable)});
+  const auto jackknife = figures(blocks, items, statistic, settings.threads,
+                                 [&](std::size_t b, std::span<std::uint32_t> counts) {
+                                   for (std::size_t i = 0; i < items; ++i)
+                                     counts[i] = (clusters.empty() ? i : clusters[i]) % blocks != b;
+                                 });
+  set_bounds(bca_bounds(resampled, whole.value, jackknife, settings.level),
+             percentile_bounds(resampled, settings.level));
   return estimate;
 }
 

@@ -4,9 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "base/error.h"
 #include "metrics/categorical.h"
+#include "metrics/correlation.h"
 #include "metrics/table_builder.h"
 
 namespace assize::metrics {
@@ -32,6 +34,18 @@ std::optional<std::string> majority_of(const std::vector<std::string>& labels, s
   return leaders == 1 ? std::optional(leader) : std::nullopt;
 }
 
+std::optional<double> mean_distance(const JudgedSample& sample) {
+  double sum = 0, pairs = 0;
+  for (std::size_t a = 0; a < sample.annotators.size(); ++a) {
+    for (std::size_t b = a + 1; b < sample.annotators.size(); ++b) {
+      if (sample.annotators[a].empty() || sample.annotators[b].empty()) continue;
+      sum += normalised_levenshtein(sample.annotators[a], sample.annotators[b]);
+      ++pairs;
+    }
+  }
+  return pairs > 0 ? std::optional(sum / pairs) : std::nullopt;
+}
+
 std::vector<double> numbers_of(const JudgedSample& sample) {
   std::vector<double> out;
   for (const auto& word : sample.annotators) {
@@ -47,6 +61,37 @@ std::vector<double> numbers_of(const JudgedSample& sample) {
   return out;
 }
 
+/// Every annotator's score of an item beside the mean of the others' of that item.
+class OneAgainstOthers {
+ public:
+  /// Scores of each item; at least two an item.
+  explicit OneAgainstOthers(const std::vector<std::vector<double>>& ratings) {
+    for (std::size_t i = 0; i < ratings.size(); ++i) {
+      const double sum = std::accumulate(ratings[i].begin(), ratings[i].end(), 0.0);
+      for (const double rating : ratings[i]) {
+        one_.push_back(rating);
+        others_.push_back((sum - rating) / static_cast<double>(ratings[i].size() - 1));
+        item_.push_back(i);
+      }
+    }
+  }
+
+  /// A correlation over all of them, items counted as often as they are drawn.
+  template <class Correlation>
+  Statistic statistic() const {
+    return [correlation = Correlation(one_, others_), item = item_](Counts counts) {
+      if (counts.empty()) return correlation({});
+      std::vector<std::uint32_t> expanded;
+      for (const std::size_t i : item) expanded.push_back(counts[i]);
+      return correlation(expanded);
+    };
+  }
+
+ private:
+  std::vector<double> one_, others_;
+  std::vector<std::size_t> item_;
+};
+
 }  // namespace
 
 void add_ceiling(TableBuilder& table, const Samples& items, Protocol protocol) {
@@ -60,6 +105,10 @@ void add_ceiling(TableBuilder& table, const Samples& items, Protocol protocol) {
     std::vector<std::vector<double>> ratings;
     for (const auto* item : several) ratings.push_back(numbers_of(*item));
     table.add("", "annotators: Krippendorff's alpha", "interval", several, IntervalAlpha(ratings));
+    const OneAgainstOthers pairs(ratings);
+    const std::string what = "one annotator's score and the mean of the others'";
+    table.add("", "annotators: Pearson against the others", what, several, pairs.statistic<Pearson>());
+    table.add("", "annotators: Spearman against the others", what, several, pairs.statistic<Spearman>());
     return;
   }
   std::vector<std::string> words;  // the classes are the words that occur
@@ -77,6 +126,14 @@ void add_ceiling(TableBuilder& table, const Samples& items, Protocol protocol) {
   }
   table.add("", "annotators: Krippendorff's alpha", "nominal", several,
             [=](Counts counts) { return krippendorff_alpha(ratings, Level::nominal, counts); });
+  if (protocol == Protocol::rank) {
+    table.add_mean("", "annotators: normalised Levenshtein", "mean over the pairs of annotators of a sample", several,
+                   mean_distance);
+    table.lower_is_better();
+    return;
+  }
+  table.add("", "annotators: Fleiss' kappa", "as many annotators for every sample", several,
+            [=](Counts counts) { return fleiss_kappa(ratings, counts); });
   table.add_mean("", "annotators: accuracy against the others",
                  "one annotator against the majority of the others, mean; an undecided majority is left out",
                  several, [](const JudgedSample& s) -> std::optional<double> {

@@ -23,7 +23,8 @@ inline Figure no_figure(const char* why) { return {0, why}; }
 /// A figure with its interval.
 struct Estimate {
   double value = 0;
-  double low = 0, high = 0;  ///< interval; both equal `value` where there is none
+  double low = 0, high = 0;  ///< bias-corrected and accelerated interval; both equal `value` where there is none
+  double percentile_low = 0, percentile_high = 0;  ///< percentile interval from the same resamples
   std::int64_t n = 0;        ///< items the figure is about
   int resamples = 0;         ///< behind the interval
   std::string undefined;     ///< why there is no figure; empty when defined

@@ -49,6 +49,19 @@ double chosen(const Prompt& prompt) {
   return mean(human);
 }
 
+// 1 where the candidate that the judge scores highest is one that people score highest; of several, the share.
+double chosen_is_best(const Prompt& prompt) {
+  const double judged_best = *std::max_element(prompt.judge.begin(), prompt.judge.end());
+  const double best = *std::max_element(prompt.human.begin(), prompt.human.end());
+  double chosen = 0, right = 0;
+  for (std::size_t i = 0; i < prompt.judge.size(); ++i) {
+    if (prompt.judge[i] != judged_best) continue;
+    ++chosen;
+    right += prompt.human[i] == best;
+  }
+  return right / chosen;
+}
+
 /// The differences between all candidates of a prompt.
 struct Pairs {
   std::vector<int> truth;       // sign of people's difference
@@ -81,6 +94,7 @@ void add_selection(TableBuilder& table, const Samples& items) {
   };
   add("best of N", "human score of the candidate that the judge scores highest; of several, their mean",
       chosen);
+  add("best of N, accuracy", "share of prompts where that candidate is one that people score highest", chosen_is_best);
   add("best of N, chosen at random", "mean human score of the candidates",
       [](const Prompt& p) { return mean(p.human); });
   add("best of N, chosen by people", "highest human score of the candidates",

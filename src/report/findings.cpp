@@ -33,6 +33,8 @@ std::string against_chance(const SuiteReport& suite) {
     return fmt::format("Agrees with people {} chance: {}, {} ({}).", c.value > 0 ? "above" : "below", figure,
                        against, c.no_interval);
   }
+  if (!c.has_interval() && c.n >= kFew)
+    return fmt::format("At chance: {} ({}); {}.", against, c.no_interval, figure);
   if (!c.has_interval())
     return fmt::format("Too few samples to tell agreement from chance ({}): {}, {}.", c.no_interval, figure,
                        against);

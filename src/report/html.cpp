@@ -15,11 +15,18 @@ namespace assize::report {
 namespace {
 
 constexpr std::size_t kMaxGroupRows = 60;
+constexpr std::size_t kItemsOnPaper = 40;  // as in kStyle
 
 std::string capitalised(std::string words) {
   if (!words.empty() && words[0] >= 'a' && words[0] <= 'z')
     words[0] = static_cast<char>(words[0] - 'a' + 'A');
   return words;
+}
+
+// What the figures of a suite depend on.
+std::string protocol_text(const SuiteReport& suite) {
+  return fmt::format("protocol {} · prompt {} · parser {}", verdict::name(suite.protocol),
+                     suite.prompt.empty() ? "–" : suite.prompt, suite.profile.empty() ? "–" : suite.profile);
 }
 
 const char* tone(const std::string& finding) {
@@ -77,7 +84,8 @@ void add_headline(Page& page, const std::vector<SuiteReport>& suites) {
       "<th></th><th class=\"n\">Samples</th><th class=\"n\">Read</th><th class=\"n\">Same in both "
       "orders</th></tr></thead><tbody>");
   for (const auto& suite : suites) {
-    page.add("<tr><td><a href=\"#suite-{}\">{}</a></td>", &suite - suites.data(), escaped(suite.id));
+    page.add("<tr><td><a href=\"#suite-{}\">{}</a><div class=\"note\">{}</div></td>", &suite - suites.data(), escaped(suite.id),
+             escaped(protocol_text(suite)));
     if (const auto* metric = overall(suite, metrics::headline_name(suite.protocol))) {
       page.add("<td>{}</td>", escaped(metric->name + (metric->lower_is_better ? " (lower is better)" : "")));
       add_estimate_cells(page, metric->estimate);
@@ -188,8 +196,8 @@ void add_panels(Page& page, const SuiteReport& suite) {
              calibration_plot(suite.calibration, suite.score_low, suite.score_high));
   }
   if (!suite.distribution.empty()) {
-    page.add("<div><h3>Verdicts</h3><figure>{}</figure><ul class=\"key\"><li class=\"k0\">judge</li>",
-             distribution_plot(suite.distribution));
+    page.add("<div><h3>{}</h3><figure>{}</figure><ul class=\"key\"><li class=\"k0\">judge</li>",
+             suite.protocol == verdict::Protocol::rank ? "First places" : "Verdicts", distribution_plot(suite.distribution));
     if (suite.labelled > 0) page.add("<li class=\"kh\">people</li>");
     page.add("</ul></div>");
   }
@@ -216,8 +224,7 @@ void add_panels(Page& page, const SuiteReport& suite) {
                   note);
   }
   const auto& c = suite.calls;
-  std::string note = fmt::format("{} of {} calls judged.", c.calls, std::max(c.wanted, c.calls));
-  if (c.redone) note += fmt::format(" {} were judged again after an interruption.", c.redone);
+  const std::string note = fmt::format("{} of {} calls judged.", count_text(c.calls), count_text(std::max(c.wanted, c.calls)));
   add_bar_panel(
       page, "Calls",
       {{"read", c.ok}, {"unreadable", c.unreadable}, {"truncated", c.truncated}, {"failed", c.failed}}, note);
@@ -227,11 +234,8 @@ void add_panels(Page& page, const SuiteReport& suite) {
 
 void add_suite(Page& page, const SuiteReport& suite, std::size_t index) {
   page.add(
-      "<section id=\"suite-{}\"><h2>{}</h2><p class=\"meta\">protocol {} · prompt {} · parser {} · {} "
-      "samples, {} with a human label{}{}</p>",
-      index, escaped(suite.id), verdict::name(suite.protocol),
-      escaped(suite.prompt.empty() ? "–" : suite.prompt),
-      escaped(suite.profile.empty() ? "–" : suite.profile), count_text(suite.samples),
+      "<section id=\"suite-{}\"><h2>{}</h2><p class=\"meta\">{} · {} samples, {} with a human label{}{}</p>",
+      index, escaped(suite.id), escaped(protocol_text(suite)), count_text(suite.samples),
       count_text(suite.labelled), suite.rules.empty() ? "" : " · ", escaped(suite.rules));
   if (suite.samples == 0) {
     page.add("<p>Nothing was judged yet.</p></section>");
@@ -254,6 +258,11 @@ void add_cost(Page& page, const ReportData& data) {
   fact("Time in calls",
        fmt::format("{}, summed; calls overlap in {} worker group{}", duration_text(cost.judge_seconds),
                    cost.groups, cost.groups == 1 ? "" : "s"));
+  if (cost.redone > 0) fact("Judged again", fmt::format("{} judgements were taken back and made again", count_text(cost.redone)));
+  if (cost.wall_seconds > 0 && cost.groups > 0) {
+    fact("Utilisation", fmt::format("{:.1f} calls at a time in each worker group, on average",
+                                    cost.judge_seconds / cost.wall_seconds / cost.groups));
+  }
   if (cost.wall_seconds > 0) {
     fact("Speed", fmt::format("{:.2f} judgements/s, {:.1f} output tokens/s",
                               static_cast<double>(calls) / cost.wall_seconds,
@@ -282,7 +291,8 @@ void add_items(Page& page, const ReportData& data, const ItemPages& pages) {
     page.add("<label><input type=\"checkbox\" name=\"why\" value=\"{}\" checked> {}</label>",
              static_cast<unsigned>(reason), name);
   }
-  page.add("<span class=\"note\" id=\"shown\"></span></div><div id=\"items\">");
+  page.add("<span class=\"note\" id=\"shown\"></span></div><p class=\"note paper\">On paper: the first {} of {}.</p><div id=\"items\">",
+           std::min(kItemsOnPaper, data.items.count), data.items.count);
   page.out += pages.inside;
   page.add("</div>");
   if (pages.files > 0) {

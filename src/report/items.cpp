@@ -26,6 +26,19 @@ void add_text(Page& page, const std::string& text, const char* css = "") {
   page.add("<div class=\"text {}\" dir=\"auto\">{}</div>", css, escaped(text));
 }
 
+bool is_picture_uri(const std::string& uri) {
+  if (uri.rfind("data:", 0) == 0) return uri.rfind("data:image/", 0) == 0;
+  return uri.find(':') == std::string::npos && uri.rfind("//", 0) != 0;
+}
+
+void add_images(Page& page, const std::vector<std::string>& images, const std::string& of) {
+  for (const auto& image : images) {
+    if (is_picture_uri(image)) page.add("<img alt=\"picture of {}\" loading=\"lazy\" src=\"{}\">", of, escaped(image));
+  }
+}
+
+char letter(std::size_t candidate) { return static_cast<char>('A' + candidate % 26); }
+
 void add_call(Page& page, const ItemCall& call) {
   std::string said = call.verdict.ok()
                          ? call.verdict.choice
@@ -37,19 +50,16 @@ void add_call(Page& page, const ItemCall& call) {
       said += fmt::format("{}{:.4g}", i ? ", " : "", call.verdict.scores[i]);
     said += ")";
   }
-  page.add("<h4>Vote {} · shown {} · <span class=\"{}\">{}</span> · {} tokens</h4>", call.vote + 1,
-           escaped(call.presentation), call.verdict.ok() ? "" : "miss", escaped(said),
+  std::string shown;
+  for (const auto candidate : call.presentation) shown += fmt::format("{}{}", shown.empty() ? "" : " ", letter(candidate));
+  page.add("<h4>{}{}Vote {} · shown {} · <span class=\"{}\">{}</span> · {} tokens</h4>", escaped(call.criterion),
+           call.criterion.empty() ? "" : " · ", call.vote + 1, shown, call.verdict.ok() ? "" : "miss", escaped(said),
            count_text(call.output_tokens));
   const std::size_t end = call.text.rfind("</think>");
   if (end == std::string::npos) return add_text(page, call.text);
   add_text(page, call.text.substr(0, end + 8), "think");
   const std::size_t answer = call.text.find_first_not_of("\r\n", end + 8);
   add_text(page, answer == std::string::npos ? "" : call.text.substr(answer));
-}
-
-bool is_picture_uri(const std::string& uri) {
-  if (uri.rfind("data:", 0) == 0) return uri.rfind("data:image/", 0) == 0;
-  return uri.find(':') == std::string::npos && uri.rfind("//", 0) != 0;
 }
 
 void add_item(Page& page, const Item& item, bool with_suite) {
@@ -67,14 +77,12 @@ void add_item(Page& page, const Item& item, bool with_suite) {
   if (!item.group.empty()) page.add("<p class=\"meta\">Group {}</p>", escaped(item.group));
   page.add("<h4>Question</h4>");
   add_text(page, item.question);
-  for (const auto& image : item.images) {
-    if (is_picture_uri(image))
-      page.add("<img alt=\"picture of the question\" loading=\"lazy\" src=\"{}\">", escaped(image));
-  }
+  add_images(page, item.images, "the question");
   page.add("<div class=\"candidates\">");
   for (std::size_t i = 0; i < item.candidates.size(); ++i) {
-    page.add("<div><h4>Candidate {}</h4>", static_cast<char>('A' + i % 26));
-    add_text(page, item.candidates[i]);
+    page.add("<div><h4>Candidate {}</h4>", letter(i));
+    if (!item.candidates[i].text.empty()) add_text(page, item.candidates[i].text);
+    add_images(page, item.candidates[i].images, fmt::format("candidate {}", letter(i)));
     page.add("</div>");
   }
   page.add("</div>");

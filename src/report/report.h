@@ -19,7 +19,6 @@ struct CallCounts {
   std::int64_t unreadable = 0;
   std::int64_t truncated = 0;
   std::int64_t failed = 0;
-  std::int64_t redone = 0;  ///< judged again after a crash or a lost group
 };
 
 /// How often each verdict was given, beside how often people gave it. Scores: one bar per bin of the scale.
@@ -69,6 +68,7 @@ struct SuiteReport {
 struct Cost {
   double wall_seconds = 0;
   double judge_seconds = 0;  ///< from lease to finish, summed over calls, which overlap
+  std::int64_t redone = 0;   ///< judgements that were taken back and made again (run --retry, a higher token limit)
   std::int64_t prompt_tokens = 0;
   std::int64_t prefilled_tokens = 0;  ///< computed; the rest was shared
   std::int64_t output_tokens = 0;
@@ -78,7 +78,8 @@ struct Cost {
 
 /// One call of an item, as it is shown.
 struct ItemCall {
-  std::string presentation;  ///< "A B" as shown
+  std::string criterion;                    ///< empty where there is one only
+  std::vector<std::uint16_t> presentation;  ///< candidates in the order shown
   std::uint32_t vote = 0;
   verdict::Verdict verdict;
   std::string text;  ///< the generation
@@ -88,13 +89,19 @@ struct ItemCall {
 /// Why an item is shown. An item can be shown for several reasons: a set of these bits.
 enum Reason : unsigned { kDisagrees = 1, kUnreadable = 2, kLongest = 4, kOrderFlips = 8, kSampled = 16 };
 
+/// A candidate of an item.
+struct ItemCandidate {
+  std::string text;
+  std::vector<std::string> images;  ///< as Item::images
+};
+
 /// A sample with its texts. All strings come from data sets and models: they are escaped where they are
 /// written.
 struct Item {
   std::string suite, sample_id, group;
   std::string question;
   std::vector<std::string> images;  ///< URIs: data:image/… or relative to the report
-  std::vector<std::string> candidates;
+  std::vector<ItemCandidate> candidates;
   std::string human;    ///< label or score, as text
   std::string verdict;  ///< combined, as text, or why there is none
   unsigned reasons = 0;
@@ -124,7 +131,7 @@ struct ReportData {
 };
 
 /// Counts, metrics, curve, tables of a suite from its judged samples. `rule.suite` becomes the id; prompt,
-/// profile, rules, `calls.wanted` and `calls.redone` are left to the caller. Samples without votes count as
+/// profile, rules and `calls.wanted` are left to the caller. Samples without votes count as
 /// not judged.
 SuiteReport summarise(std::span<const metrics::JudgedSample> samples, const metrics::AgreementRule& rule);
 

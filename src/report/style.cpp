@@ -38,10 +38,11 @@ thead th { border-bottom-color: var(--ink); }
 td.n, th.n { text-align: right; white-space: nowrap; }
 td.v { white-space: nowrap; font-weight: 600; text-align: right; }
 td.range { white-space: nowrap; color: var(--soft); }
-td.rule { color: var(--soft); font-size: 13px; }
+td.rule { color: var(--soft); font-size: 13px; min-width: 18em; }
 td.none { color: var(--warn); }
 table.wide { width: 100%; }
-table.confusion td, table.confusion th { text-align: right; padding: 7px 14px; min-width: 74px; }
+table.confusion td, table.confusion th { text-align: right; padding: 7px 10px; min-width: 58px; }
+table.confusion thead th { white-space: normal; vertical-align: bottom; }
 table.confusion th:first-child { text-align: left; padding-left: 0; }
 table.confusion td.hit { font-weight: 600; }
 .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr)); column-gap: 44px; }
@@ -51,7 +52,6 @@ figure { margin: 0; }
 svg { display: block; max-width: 100%; height: auto; font: 12px system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; }
 td svg { margin-top: 4px; min-width: 120px; }
 td:first-child { min-width: 15em; }
-table.confusion td:first-child { min-width: 74px; }
 svg .grid { stroke: var(--line); stroke-width: 1; }
 svg .reference { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
 svg .interval { stroke: var(--accent); stroke-width: 1.6; }
@@ -75,9 +75,11 @@ summary { cursor: pointer; padding: 9px 0; display: flex; gap: 16px; align-items
 summary::-webkit-details-marker { display: none; }
 summary::before { content: "+"; color: var(--soft); width: 10px; flex: none; }
 details[open] > summary::before { content: "–"; }
-summary .id { font-weight: 600; min-width: 11em; overflow-wrap: anywhere; }
-summary .said { min-width: 17em; }
+summary .id { font-weight: 600; width: 17em; flex: none; overflow-wrap: anywhere; }
+summary .said { min-width: 20em; }
 summary .why { color: var(--soft); font-size: 13px; }
+.paper { display: none; }
+@media (max-width: 700px) { summary { flex-wrap: wrap; gap: 2px 16px; } summary .id { width: auto; flex: 1 1 80%; } summary .said { min-width: 0; } td:first-child { min-width: 9em; } }
 .more { margin: 18px 0; color: var(--soft); }
 .more button { font: inherit; color: var(--accent); background: none; border: 1px solid var(--line); padding: 4px 10px; cursor: pointer; }
 .miss { color: var(--warn); }
@@ -94,6 +96,12 @@ footer { color: var(--soft); font-size: 13px; padding-top: 44px; padding-bottom:
     --good: #1f5a30; --p0: #124a70; --p1: #c9842b; --p2: #8f5b9c; --p3: #bbb; }
   body { font-size: 10.5pt; } main, header, footer { max-width: none; padding-left: 0; padding-right: 0; }
   .filter { display: none; } h2 { break-after: avoid; } h3 { break-after: avoid; } figure, tr, .findings li { break-inside: avoid; }
+  @page { margin: 16mm 14mm; }
+  .scroll { overflow: visible; } table { font-size: 9pt; } th, td { padding: 3px 9px 3px 0; } td.range { white-space: normal; }
+  td:first-child, td.rule { min-width: 0; } td svg { min-width: 70px; } td.rule, th { font-size: 8pt; } th { white-space: normal; }
+  .panels { grid-template-columns: 1fr 1fr; column-gap: 24px; } h2 { margin-top: 30px; } h3 { margin-top: 16px; }
+  .panels > div { break-inside: avoid; } .panels > .full { break-inside: auto; }
+  summary { padding: 4px 0; } summary::before { content: ""; width: 0; } .paper { display: block; } #items > :nth-child(n+41), .more { display: none; }
   .text { max-height: none; border-left: 2px solid var(--line); } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 )css";

@@ -64,6 +64,8 @@ std::vector<DistributionBar> distribution(std::span<const metrics::JudgedSample>
     }
     return bars;
   }
+  // Of rankings, who is first.
+  const auto shown = [&](const std::string& choice) { return rule.protocol == Protocol::rank ? choice.substr(0, 1) : choice; };
   std::map<std::string, DistributionBar> counts;
   for (const char* label : {"A", "B", "tie"}) {
     if (rule.protocol == Protocol::pair) counts[label];
@@ -74,20 +76,15 @@ std::vector<DistributionBar> distribution(std::span<const metrics::JudgedSample>
   std::int64_t none = 0;
   for (const auto& sample : samples) {
     if (sample.combined.ok()) {
-      ++counts[sample.combined.choice].judge;
+      ++counts[shown(sample.combined.choice)].judge;
     } else {
       ++none;
     }
-    if (!sample.human.empty()) ++counts[sample.human].human;
+    if (!sample.human.empty()) ++counts[shown(sample.human)].human;
   }
   for (auto& [label, bar] : counts) {
     bar.label = label;
     bars.push_back(bar);
-  }
-  if (bars.size() > 24) {  // rankings: the most frequent ones
-    std::stable_sort(bars.begin(), bars.end(),
-                     [](const auto& a, const auto& b) { return a.judge + a.human > b.judge + b.human; });
-    bars.resize(24);
   }
   if (none) bars.push_back({"no verdict", none, 0});
   return bars;

@@ -26,9 +26,9 @@ std::string markdown(const ReportData& data) {
     for (const auto& finding : findings(suite)) add("- " + markdown_cell(finding));
     const auto& calls = suite.calls;
     add(
-        fmt::format("\n| calls | read | unreadable | truncated | failed | redone "
-                    "|\n|--:|--:|--:|--:|--:|--:|\n| {} | {} | {} | {} | {} | {} |\n",
-                    calls.calls, calls.ok, calls.unreadable, calls.truncated, calls.failed, calls.redone));
+        fmt::format("\n| calls | read | unreadable | truncated | failed "
+                    "|\n|--:|--:|--:|--:|--:|\n| {} | {} | {} | {} | {} |\n",
+                    calls.calls, calls.ok, calls.unreadable, calls.truncated, calls.failed));
     add("| group | metric | value | 95 % interval | n | rule |\n|---|---|--:|---|--:|---|");
     for (const auto& metric : suite.metrics) {
       const auto& e = metric.estimate;
@@ -57,9 +57,10 @@ std::string markdown(const ReportData& data) {
   const Cost& cost = data.cost;
   if (cost.wall_seconds > 0 || cost.output_tokens > 0) {
     add(fmt::format(
-        "## Cost\n\nWall time {}, {} worker group(s); {} output tokens; {} prompt tokens asked, {} computed.",
+        "## Cost\n\nWall time {}, {} worker group(s); {} output tokens; {} prompt tokens asked, {} computed; "
+        "{} judgements taken back and made again.",
         duration_text(cost.wall_seconds), cost.groups, cost.output_tokens, cost.prompt_tokens,
-        cost.prefilled_tokens));
+        cost.prefilled_tokens, cost.redone));
   }
   return out;
 }
@@ -70,6 +71,7 @@ std::string metrics_json(const ReportData& data) {
   root["judge"] = data.judge;
   root["version"] = data.version;
   root["state"] = data.state;
+  root["redone"] = data.cost.redone;
   root["suites"] = nlohmann::ordered_json::array();
   for (const auto& suite : data.suites) {
     nlohmann::ordered_json s;
@@ -81,8 +83,7 @@ std::string metrics_json(const ReportData& data) {
     s["labelled"] = suite.labelled;
     const auto& c = suite.calls;
     s["calls"] = {{"judged", c.calls},          {"wanted", c.wanted},       {"ok", c.ok},
-                  {"unreadable", c.unreadable}, {"truncated", c.truncated}, {"failed", c.failed},
-                  {"redone", c.redone}};
+                  {"unreadable", c.unreadable}, {"truncated", c.truncated}, {"failed", c.failed}};
     const auto& o = suite.orders;
     s["orders"] = {{"consistent", o.consistent},
                    {"prefers_first", o.prefers_first},
@@ -107,6 +108,8 @@ std::string metrics_json(const ReportData& data) {
       if (e.has_interval()) {
         m["low"] = e.low;
         m["high"] = e.high;
+        m["percentile_low"] = e.percentile_low;
+        m["percentile_high"] = e.percentile_high;
         m["resamples"] = e.resamples;
       } else if (e.defined()) {
         m["no_interval"] = e.no_interval;
@@ -119,14 +122,16 @@ std::string metrics_json(const ReportData& data) {
 }
 
 std::string metrics_csv(const ReportData& data) {
-  std::string out = "suite,group,name,value,low,high,n,undefined,no_interval,rule\n";
+  std::string out = "suite,group,name,value,low,high,percentile_low,percentile_high,n,undefined,no_interval,rule,protocol,prompt,profile\n";
   for (const auto& suite : data.suites) {
     for (const auto& metric : suite.metrics) {
       const auto& e = metric.estimate;
-      fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{},{},{},{}\n", csv_field(suite.id),
+      const auto bound = [&](double value) { return e.has_interval() ? exact(value) : std::string(); };
+      fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_field(suite.id),
                      csv_field(metric.group), csv_field(metric.name), e.defined() ? exact(e.value) : "",
-                     e.has_interval() ? exact(e.low) : "", e.has_interval() ? exact(e.high) : "", e.n,
-                     csv_field(e.undefined), csv_field(e.no_interval), csv_field(metric.rule));
+                     bound(e.low), bound(e.high), bound(e.percentile_low), bound(e.percentile_high), e.n,
+                     csv_field(e.undefined), csv_field(e.no_interval), csv_field(metric.rule),
+                     verdict::name(suite.protocol), csv_field(suite.prompt), csv_field(suite.profile));
     }
   }
   return out;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "metrics/correlation.h"
 #include "metrics/metric_table.h"
 #include "metrics/statistics.h"
 #include "support/catch.h"
@@ -167,6 +168,38 @@ TEST_CASE("annotators give the ceiling", "[table]") {
   // disagree.
   CHECK(find(metrics, "annotators: accuracy against the others").value == Approx(8.0 / 10));
   CHECK(find(metrics, "annotators: Krippendorff's alpha").defined());
+}
+
+TEST_CASE("annotators' scores are held against the others' mean", "[table]") {
+  std::vector<JudgedSample> samples;
+  const std::vector<std::vector<std::string>> ratings = {{"1", "2", "3"}, {"4", "4"}, {"2", "", "5"}, {"3"}};
+  for (std::size_t i = 0; i < ratings.size(); ++i) {
+    auto s = sample(std::to_string(i), "", "", {vote(0, {0}, "", 3)}, Protocol::score);
+    s.human_score = 3;
+    s.annotators = ratings[i];
+    samples.push_back(s);
+  }
+  const auto metrics = agreement(samples, rule_for(Protocol::score));
+  // One and the mean of the others: 1 2.5, 2 2, 3 1.5 | 4 4, 4 4 | 2 5, 5 2; the last sample has one only.
+  const std::vector<double> one = {1, 2, 3, 4, 4, 2, 5}, others = {2.5, 2, 1.5, 4, 4, 5, 2};
+  CHECK(find(metrics, "annotators: Pearson against the others").value == Approx(pearson(one, others).value));
+  CHECK(find(metrics, "annotators: Spearman against the others").value == Approx(spearman(one, others).value));
+  CHECK(find(metrics, "annotators: Pearson against the others").n == 3);
+}
+
+TEST_CASE("annotators' labels: Fleiss' kappa where all samples have as many, rankings by their distance", "[table]") {
+  auto samples = ten_pairs();
+  for (auto& s : samples) s.annotators = {"A", "B"};
+  CHECK(find(agreement(samples, rule_for(Protocol::pair)), "annotators: Fleiss' kappa").value == Approx(-1));
+  samples[0].annotators = {"A", "B", "B"};
+  CHECK(find(agreement(samples, rule_for(Protocol::pair)), "annotators: Fleiss' kappa").undefined ==
+        "the items have different numbers of ratings");
+  const std::vector<std::uint16_t> three = {0, 1, 2};
+  auto ranked = sample("a", "", "ABC", {vote(0, three, "ABC")}, Protocol::rank);
+  ranked.annotators = {"ABC", "ACB", "CBA"};
+  // Distances 2/3, 2/3 and 2/3.
+  CHECK(find(agreement(std::vector{ranked}, rule_for(Protocol::rank)), "annotators: normalised Levenshtein").value ==
+        Approx(2.0 / 3));
 }
 
 TEST_CASE("the vote curve counts the first votes only", "[table]") {

@@ -90,6 +90,10 @@ TEST_CASE("best of N takes the judge's highest score, equal ones at random", "[r
   const auto metrics = agreement(samples, rule(verdict::Protocol::score));
   CHECK(row(metrics, "best of N").estimate.value == Approx(1.5 / 3));
   CHECK(row(metrics, "best of N").estimate.n == 3);
+  CHECK(row(metrics, "best of N, accuracy").estimate.value == Approx(1.5 / 3));
+  const std::vector<JudgedSample> graded = {scored("p", 5, 9), scored("p", 3, 1), scored("q", 2, 4), scored("q", 4, 3)};
+  CHECK(row(agreement(graded, rule(verdict::Protocol::score)), "best of N").estimate.value == Approx(3.5));
+  CHECK(row(agreement(graded, rule(verdict::Protocol::score)), "best of N, accuracy").estimate.value == Approx(0.5));
   CHECK(row(metrics, "best of N, chosen at random").estimate.value == Approx((1.0 / 3 + 1.0 / 3 + 0.5) / 3));
   CHECK(row(metrics, "best of N, chosen by people").estimate.value == 1);
   // Of 7 pairs: p 2 right and its human tie not tied, q 1 of the human pairs, r none.

@@ -51,8 +51,9 @@ TEST_CASE("nothing that a model wrote becomes markup", "[report]") {
     item.suite = item.sample_id = item.group = item.question = item.human = item.verdict = attack;
     item.images = {"javascript:alert(1)", "data:text/html;base64,PHNjcmlwdD4=", "https://example.org/x.png",
                    "x\" onload=\"alert(1)"};
+    for (auto& candidate : item.candidates) candidate.images = item.images;
     for (auto& call : item.calls) {
-      call.presentation = call.verdict.reason = attack;
+      call.criterion = call.verdict.reason = attack;
       call.verdict.status = verdict::VerdictStatus::unreadable;
     }
   }
@@ -197,6 +198,19 @@ TEST_CASE("the first lines say plainly how good the judge is", "[report]") {
   }
   const auto ties = all_findings(fixture::suite("x", samples, verdict::Protocol::pair));
   CHECK(contains(ties, "Calls most pairs a tie: 100.0 % of 40."));
+  samples[0].human = "B";  // one verdict whatever people say is no matter of too few samples
+  CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)), "At chance: Cohen's kappa 0.000"));
+}
+
+TEST_CASE("pictures stand with the candidate that they belong to", "[report]") {
+  ReportData data = example();
+  auto items = fixture::items(fixture::pair_samples(40, 2, 0.7, 0.1, 0.1, 9), 1);
+  items[0].images = {"q.png"};
+  items[0].candidates = {{"", {"a.png"}}, {"", {"b.png"}}};
+  data.items = fixture::list_of(items);
+  const std::string page = page_of(data);
+  CHECK(contains(page, "<img alt=\"picture of the question\" loading=\"lazy\" src=\"q.png\">"));
+  CHECK(contains(page, "<h4>Candidate B</h4><img alt=\"picture of candidate B\" loading=\"lazy\" src=\"b.png\">"));
 }
 
 TEST_CASE("metrics.json and metrics.csv hold the same figures", "[report]") {
@@ -211,11 +225,15 @@ TEST_CASE("metrics.json and metrics.csv hold the same figures", "[report]") {
       } else {
         CHECK(contains(csv, fmt::format("{}", metric.at("value").get<double>())));
       }
+      if (metric.contains("low")) CHECK(contains(csv, fmt::format("{}", metric.at("percentile_low").get<double>())));
     }
   }
   CHECK(rows == example().suites[0].metrics.size() + example().suites[1].metrics.size() +
                     example().suites[2].metrics.size());
   CHECK(static_cast<std::size_t>(std::count(csv.begin(), csv.end(), '\n')) == rows + 1);
+  const auto& first = example().suites[0];  // every row names what its figure depends on
+  CHECK(contains(csv, fmt::format(",pair,{},{}\n", first.prompt, first.profile)));
+  CHECK(contains(page_of(example()), fmt::format("protocol pair · prompt {} · parser {}</div></td>", first.prompt, first.profile)));
   CHECK(json.at("suites")[0].at("calls").at("judged") == 2000);
   CHECK(contains(markdown(example()), "# flex-vl-plain"));
   CHECK(metrics_json(example()) == metrics_json(fixture::data()));
