@@ -43,6 +43,16 @@ std::string against_chance(const SuiteReport& suite) {
   return fmt::format("At chance: the interval of {} includes 0; {}.", against, figure);
 }
 
+// How far people agree with each other: what a judge can reach.
+std::string ceiling(const SuiteReport& suite) {
+  const char* name = suite.protocol == verdict::Protocol::score  ? "Pearson against the others"
+                     : suite.protocol == verdict::Protocol::rank ? "normalised Levenshtein"
+                                                                 : "accuracy against the others";
+  const auto* metric = overall(suite, fmt::format("annotators: {}", name));
+  if (!metric || !metric->estimate.defined()) return {};
+  return fmt::format("People among themselves: {} {}.", name, estimate_text(metric->estimate));
+}
+
 std::string reading(const CallCounts& calls) {
   const std::int64_t unread = calls.calls - calls.ok;
   if (calls.calls == 0) return "No call was judged yet.";
@@ -78,7 +88,7 @@ std::string position(const OrderCounts& orders) {
 std::vector<std::string> findings(const SuiteReport& suite) {
   std::vector<std::string> out;
   if (suite.calls.calls > 0) out.push_back(against_chance(suite));
-  for (auto sentence : {reading(suite.calls), position(suite.orders)}) {
+  for (auto sentence : {ceiling(suite), reading(suite.calls), position(suite.orders)}) {
     if (!sentence.empty()) out.push_back(std::move(sentence));
   }
   const auto* ties = overall(suite, "predicted tie rate");

@@ -31,7 +31,7 @@ std::string protocol_text(const SuiteReport& suite) {
 
 const char* tone(const std::string& finding) {
   if (finding.rfind("Agrees with people above", 0) == 0) return "good";
-  return finding.rfind("Some answers", 0) == 0 ? "" : "bad";
+  return finding.rfind("Some answers", 0) == 0 || finding.rfind("People", 0) == 0 ? "" : "bad";
 }
 
 const metrics::Metric* overall(const SuiteReport& suite, const std::string& name) {

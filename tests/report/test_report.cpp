@@ -181,6 +181,10 @@ TEST_CASE("the first lines say plainly how good the judge is", "[report]") {
   auto samples = fixture::pair_samples(40, 1, 0.9, 0, 1.0, 1);
   CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)),
                  "Prefers the answer shown first"));
+  CHECK_FALSE(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)), "People among themselves"));
+  for (auto& sample : samples) sample.annotators = {"A", "A", "A"};
+  CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)),
+                 "People among themselves: accuracy against the others 1.000"));
   for (auto& sample : samples) sample.human.clear();
   CHECK(contains(all_findings(fixture::suite("x", samples, verdict::Protocol::pair)),
                  "agreement is not known"));
