@@ -21,9 +21,9 @@ std::string said(const metrics::JudgedSample& sample, Protocol protocol) {
   return protocol == Protocol::score ? fmt::format("{:.4g}", sample.combined.value) : sample.combined.choice;
 }
 
+/// People's label; empty where there is none.
 std::string people(const metrics::JudgedSample& sample) {
-  if (sample.human_score) return fmt::format("{:.4g}", *sample.human_score);
-  return sample.human.empty() ? "no label" : sample.human;
+  return sample.human_score ? fmt::format("{:.4g}", *sample.human_score) : sample.human;
 }
 
 std::string p_text(const metrics::Figure& p) {
@@ -106,8 +106,10 @@ class TextWriter {
     add("{}\n", shown > 0 ? ":" : "");
     for (std::size_t i = 0; i < shown; ++i) {
       const auto& item = comparison.differing[i];
-      add("  - {}{}: people {}, [{}] {}, [{}] {}\n", report::printable(item.first->id),
-          item.first->group.empty() ? "" : " (" + report::printable(item.first->group) + ")", people(*item.first), comparison.first + 1,
+      const std::string label = people(*item.first);
+      add("  - {}{}: {}[{}] {}, [{}] {}\n", report::printable(item.first->id),
+          item.first->group.empty() ? "" : " (" + report::printable(item.first->group) + ")",
+          label.empty() ? "" : fmt::format("people {}, ", label), comparison.first + 1,
           said(*item.first, suite.rule.protocol), comparison.second + 1, said(*item.second, suite.rule.protocol));
       if (item.first_text.empty() && item.second_text.empty()) continue;
       add("    [{}]\n{}\n    [{}]\n{}\n", comparison.first + 1, shown_text(item.first_text), comparison.second + 1, shown_text(item.second_text));
@@ -169,7 +171,9 @@ Json json_of(const SuiteComparison& comparison, Protocol protocol, int items) {
                {"differing", comparison.differing.size()}, {"items", Json::array()}};
   for (std::size_t i = 0; i < comparison.differing.size() && i < static_cast<std::size_t>(std::max(0, items)); ++i) {
     const auto& item = comparison.differing[i];
-    json["items"].push_back({{"id", item.first->id}, {"group", item.first->group}, {"question", item.question}, {"human", people(*item.first)},
+    const std::string label = people(*item.first);
+    json["items"].push_back({{"id", item.first->id}, {"group", item.first->group}, {"question", item.question},
+                             {"human", label.empty() ? Json(nullptr) : Json(label)},
                              {"first", said(*item.first, protocol)}, {"second", said(*item.second, protocol)},
                              {"first_text", item.first_text}, {"second_text", item.second_text}});
   }

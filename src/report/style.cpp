@@ -95,9 +95,9 @@ footer { color: var(--soft); font-size: 13px; padding-top: 44px; padding-bottom:
   :root { --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --faint: #fff; --accent: #124a70; --band: #124a7022; --human: #bbb; --warn: #8a2c07;
     --good: #1f5a30; --p0: #124a70; --p1: #c9842b; --p2: #8f5b9c; --p3: #bbb; }
   body { font-size: 10.5pt; } main, header, footer { max-width: none; padding-left: 0; padding-right: 0; }
-  .filter { display: none; } h2 { break-after: avoid; } h3 { break-after: avoid; } figure, tr, .findings li { break-inside: avoid; }
+  .filter { display: none; } h2, h3, .meta { break-after: avoid; } figure, tr, .findings li { break-inside: avoid; }
   @page { margin: 16mm 14mm; }
-  .scroll { overflow: visible; } table { font-size: 9pt; } th, td { padding: 3px 9px 3px 0; } td.range { white-space: normal; }
+  .scroll { overflow: visible; } table { font-size: 9pt; } th, td { padding: 3px 9px 3px 0; } td.range { white-space: normal; min-width: 7.5em; }
   td:first-child, td.rule { min-width: 0; } td svg { min-width: 70px; } td.rule, th { font-size: 8pt; } th { white-space: normal; }
   .panels { grid-template-columns: 1fr 1fr; column-gap: 24px; } h2 { margin-top: 30px; } h3 { margin-top: 16px; }
   .panels > div { break-inside: avoid; } .panels > .full { break-inside: auto; }

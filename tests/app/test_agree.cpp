@@ -108,6 +108,9 @@ TEST_CASE("compare: runs and tables, item by item") {
   CHECK_THAT(again.text, Contains("40 items in all sources"));
   const Outcome judges = program("compare " + panel + " " + panel + " --protocol pair --verdict verdict");
   CHECK_THAT(judges.text, Contains("no human labels") && Contains("same verdict 1.000"));
+  const Outcome apart = program("compare " + panel + " " + folder.write("other.csv", "id,verdict\na0,tie\na1,tie\n").string() +
+                                " --protocol pair --verdict verdict");
+  CHECK_THAT(apart.text, Contains("- a1: [1] A, [2] tie") && !Contains("people"));
 }
 
 TEST_CASE("compare: wrong input is named") {
