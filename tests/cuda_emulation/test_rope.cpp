@@ -150,7 +150,8 @@ TEST_CASE("copy_kv_block: the first entries of every layer, head, K and V") {
       DeviceArray<Bf16> cache(before);
       REQUIRE(copy_kv_block({cache.data(), block_stride, kv_heads, head_dim}, layer_stride, layers, 2, 0,
                             tokens, nullptr) == 0);
-      CHECK(cache.values() == expected);
+      const bool same = cache.values() == expected;  // to print a hundred thousand values takes minutes
+      CHECK(same);
     });
   }
 }
