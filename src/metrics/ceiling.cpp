@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "base/error.h"
 #include "metrics/categorical.h"
@@ -61,6 +63,21 @@ std::vector<double> numbers_of(const JudgedSample& sample) {
   return out;
 }
 
+constexpr std::size_t kMostGrades = 20;
+
+/// The scores as grades, in order; nothing for more than kMostGrades of them.
+std::optional<RatingTable> grades_of(const std::vector<std::vector<double>>& ratings) {
+  std::set<double> grades;
+  for (const auto& item : ratings) grades.insert(item.begin(), item.end());
+  if (grades.size() > kMostGrades) return std::nullopt;
+  RatingTable table{grades.size(), std::vector<double>(ratings.size() * grades.size())};
+  for (std::size_t i = 0; i < ratings.size(); ++i) {
+    for (const double rating : ratings[i])
+      ++table.cells[i * table.classes + static_cast<std::size_t>(std::distance(grades.begin(), grades.find(rating)))];
+  }
+  return table;
+}
+
 /// Every annotator's score of an item beside the mean of the others' of that item.
 class OneAgainstOthers {
  public:
@@ -105,6 +122,10 @@ void add_ceiling(TableBuilder& table, const Samples& items, Protocol protocol) {
     std::vector<std::vector<double>> ratings;
     for (const auto* item : several) ratings.push_back(numbers_of(*item));
     table.add("", "annotators: Krippendorff's alpha", "interval", several, IntervalAlpha(ratings));
+    if (const auto grades = grades_of(ratings)) {
+      table.add("", "annotators: Krippendorff's alpha, ordinal", "ordinal, each score that occurs is a grade", several,
+                [table = *grades](Counts counts) { return krippendorff_alpha(table, Level::ordinal, counts); });
+    }
     const OneAgainstOthers pairs(ratings);
     const std::string what = "one annotator's score and the mean of the others'";
     table.add("", "annotators: Pearson against the others", what, several, pairs.statistic<Pearson>());

@@ -23,9 +23,9 @@ std::string capitalised(std::string words) {
   return words;
 }
 
-// What the figures of a suite depend on.
+// What the figures of a suite depend on: protocol, prompt, profile.
 std::string protocol_text(const SuiteReport& suite) {
-  return fmt::format("protocol {} · prompt {} · parser {}", verdict::name(suite.protocol),
+  return fmt::format("{} · prompt {} · {}", verdict::name(suite.protocol),
                      suite.prompt.empty() ? "–" : suite.prompt, suite.profile.empty() ? "–" : suite.profile);
 }
 
@@ -234,7 +234,7 @@ void add_panels(Page& page, const SuiteReport& suite) {
 
 void add_suite(Page& page, const SuiteReport& suite, std::size_t index) {
   page.add(
-      "<section id=\"suite-{}\"><h2>{}</h2><p class=\"meta\">{} · {} samples, {} with a human label{}{}</p>",
+      "<section id=\"suite-{}\"><h2>{}</h2><p class=\"meta\">protocol {} · {} samples, {} with a human label{}{}</p>",
       index, escaped(suite.id), escaped(protocol_text(suite)), count_text(suite.samples),
       count_text(suite.labelled), suite.rules.empty() ? "" : " · ", escaped(suite.rules));
   if (suite.samples == 0) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "metrics/categorical.h"
 #include "metrics/correlation.h"
 #include "metrics/metric_table.h"
 #include "metrics/statistics.h"
@@ -185,6 +186,11 @@ TEST_CASE("annotators' scores are held against the others' mean", "[table]") {
   CHECK(find(metrics, "annotators: Pearson against the others").value == Approx(pearson(one, others).value));
   CHECK(find(metrics, "annotators: Spearman against the others").value == Approx(spearman(one, others).value));
   CHECK(find(metrics, "annotators: Pearson against the others").n == 3);
+  RatingTable grades{5, {1, 1, 1, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 0, 1}};
+  CHECK(find(metrics, "annotators: Krippendorff's alpha, ordinal").value ==
+        Approx(krippendorff_alpha(grades, Level::ordinal).value));
+  for (int i = 0; i < 21; ++i) samples[0].annotators.push_back(std::to_string(0.1 * i));  // too many for grades
+  for (const auto& row : agreement(samples, rule_for(Protocol::score))) CHECK(row.name != "annotators: Krippendorff's alpha, ordinal");
 }
 
 TEST_CASE("annotators' labels: Fleiss' kappa where all samples have as many, rankings by their distance", "[table]") {

@@ -237,7 +237,7 @@ TEST_CASE("metrics.json and metrics.csv hold the same figures", "[report]") {
   CHECK(static_cast<std::size_t>(std::count(csv.begin(), csv.end(), '\n')) == rows + 1);
   const auto& first = example().suites[0];  // every row names what its figure depends on
   CHECK(contains(csv, fmt::format(",pair,{},{}\n", first.prompt, first.profile)));
-  CHECK(contains(page_of(example()), fmt::format("protocol pair · prompt {} · parser {}</div></td>", first.prompt, first.profile)));
+  CHECK(contains(page_of(example()), fmt::format("pair · prompt {} · {}</div></td>", first.prompt, first.profile)));
   CHECK(json.at("suites")[0].at("calls").at("judged") == 2000);
   CHECK(contains(markdown(example()), "# flex-vl-plain"));
   CHECK(metrics_json(example()) == metrics_json(fixture::data()));
