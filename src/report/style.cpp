@@ -98,8 +98,8 @@ footer { color: var(--soft); font-size: 13px; padding-top: 44px; padding-bottom:
   body { font-size: 10.5pt; } main, header, footer { max-width: none; padding-left: 0; padding-right: 0; }
   .filter { display: none; } h2, h3, .meta { break-after: avoid; } figure, tr, .findings li { break-inside: avoid; }
   @page { margin: 16mm 14mm; }
-  .scroll { overflow: visible; } table { font-size: 9pt; } th, td { padding: 3px 9px 3px 0; } td.range { white-space: normal; min-width: 9.5em; } table.confusion td, table.confusion th { padding: 4px 5px; min-width: 0; } td .note { white-space: normal; }
-  td:first-child, td.rule { min-width: 0; } td svg { min-width: 70px; } td.rule, th { font-size: 8pt; } th { white-space: normal; }
+  .scroll { overflow: visible; } table { font-size: 9pt; } th, td { padding: 3px 9px 3px 0; } td.range { white-space: normal; min-width: 9.5em; } table.confusion td, table.confusion th { padding: 4px 5px; min-width: 0; } td .note { white-space: normal; font-size: 7.5pt; }
+  td:first-child { min-width: 10.5em; } td.rule { min-width: 0; } td svg { min-width: 70px; } td.rule, th { font-size: 8pt; } th { white-space: normal; }
   .panels { grid-template-columns: 1fr 1fr; column-gap: 24px; } h2 { margin-top: 30px; } h3 { margin-top: 16px; }
   .panels > div { break-inside: avoid; } .panels > .full { break-inside: auto; }
   summary { padding: 4px 0; } summary::before { content: ""; width: 0; } .paper { display: block; } #items > :nth-child(n+41), .more { display: none; }
