@@ -1,4 +1,5 @@
 #include <chrono>
+#include <deque>
 #include <thread>
 #include <vector>
 
@@ -58,7 +59,7 @@ class AskedHashes {
     base::Hash128 call;
     std::uint64_t asked;  ///< low half
   };
-  std::vector<Entry> entries_;
+  std::deque<Entry> entries_;  // a vector that grows would need twice as much for a moment
 };
 
 /// The run as the coordinator sees it: folder, journal, what is outstanding.
@@ -77,21 +78,17 @@ class CoordinatorRun {
       throw base::Error("--retry does not go with adaptive voting: judge with a fixed number of votes, or anew with --fresh");
     }
     if (plan.job.judging.adaptive) adaptive_.emplace(plan);
-    AskedHashes asked;
+    std::optional<AskedHashes> asked(std::in_place);
     RetryList again(plan, retry);
-    try {
-      journal_.emplace(output_, identity, results::JournalOptions{}, [&](results::Judgement&& judgement) {
-        const base::Hash128 call = base::digest(judgement.key);
-        asked.add(call, judgement.asked);
-        again.see(judgement, call);
-        if (adaptive_) adaptive_->take(judgement);
-      });
-    } catch (const base::Error& error) {
-      throw base::Error(fmt::format("{}; to keep that run start beside it with --set output={}-2, to replace it use --fresh",
-                                    error.what(), output_.string()), error.kind());
-    }
-    asked.sort();
-    refuse_changed_questions(asked);
+    journal_.emplace(output_, identity, results::JournalOptions{}, [&](results::Judgement&& judgement) {
+      const base::Hash128 call = base::digest(judgement.key);
+      asked->add(call, judgement.asked);
+      again.see(judgement, call);
+      if (adaptive_) adaptive_->take(judgement);
+    });
+    asked->sort();
+    refuse_changed_questions(*asked);
+    asked.reset();
     std::error_code code;
     fs::remove(output_ / "DONE", code);
     if (const std::uint64_t longer = journal_->longer(); longer > 0) {
@@ -206,7 +203,7 @@ class CoordinatorRun {
           };
           if (!asked.differs(base::digest(key), asked_now)) continue;
           throw base::Error(fmt::format("{}: sample '{}' of suite '{}' was judged with another text, picture or prompt; undo the "
-                                        "change, start beside it with --set output={}-2, or use --fresh",
+                                        "change, start beside it with --set output={}-2, or anew with --fresh, which sets this run aside",
                                         output_.string(), sample.id, suite.id, output_.string()));
         }
       }

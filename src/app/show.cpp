@@ -71,7 +71,8 @@ int show(const std::string& run_folder, bool digest) {
   fmt::print("judgements {} ({} truncated, {} failed), {} output tokens\n", summary.judgements, truncated, failed, output_tokens);
   fmt::print("journal    {} bytes, {} {}", summary.bytes, summary.epoch, summary.epoch == 1 ? "start" : "starts");
   if (summary.duplicates) fmt::print(", {} duplicates dropped", summary.duplicates);
-  if (summary.damaged_bytes || summary.torn_bytes) fmt::print(", {} damaged bytes", summary.damaged_bytes + summary.torn_bytes);
+  if (summary.torn_bytes) fmt::print(", {} bytes of an unfinished record", summary.torn_bytes);
+  if (summary.damaged_bytes) fmt::print(", {} damaged bytes: see assize verify {}", summary.damaged_bytes, run_folder);
   fmt::print("\n");
   for (const std::string_view key : {"judge", "model", "reading"}) {
     const std::string line_key(key);

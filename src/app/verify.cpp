@@ -41,6 +41,7 @@ struct Row {
 
 struct JournalRows {
   std::unordered_map<base::Hash128, Row> by_call;
+  std::vector<results::DamagedStretch> damaged;
   std::string identity;
 };
 
@@ -51,10 +52,7 @@ JournalRows check_journal(const fs::path& folder, Findings& findings) {
     rows.by_call[base::digest(judgement.key)] = {judgement.asked, failed == judgement.error.empty()};
   });
   rows.identity = summary.identity;
-  for (const results::DamagedStretch& stretch : summary.damaged) {
-    findings.bad(fmt::format("{}: {} bytes from byte {} on hold no whole record; the same command as before judges what they held again",
-                             stretch.file.string(), stretch.bytes, stretch.offset));
-  }
+  rows.damaged = summary.damaged;
   if (summary.torn_bytes > 0) {
     findings.note(fmt::format("journal: {} bytes of an unfinished record at its end, as a crash or a running process leaves them; "
                               "the next start cuts them off", summary.torn_bytes));
@@ -73,6 +71,19 @@ JournalRows check_journal(const fs::path& folder, Findings& findings) {
 struct CallCount {
   std::uint64_t wanted = 0, judged = 0;
 };
+
+/// Damaged bytes of the journal are a problem until what they held is judged again.
+void check_damage(const std::vector<results::DamagedStretch>& damaged, const CallCount& count, Findings& findings) {
+  const bool healed = count.judged > 0 && count.judged == count.wanted;
+  for (const results::DamagedStretch& stretch : damaged) {
+    const std::string where = fmt::format("{}: {} bytes from byte {} on hold no whole record; ", stretch.file.string(), stretch.bytes, stretch.offset);
+    if (healed) {
+      findings.note(where + "every call is judged without them");
+    } else {
+      findings.bad(where + "the same command as before judges what they held again");
+    }
+  }
+}
 
 bool judge_is_here(const Plan& plan) {
   return fs::exists(plan.job.judge.fake.empty() ? plan.job.judge.path : plan.job.judge.fake);
@@ -209,6 +220,7 @@ int verify(const std::string& run_folder) {
     });
     guarded(findings, [&] { check_results(folder, count, findings); });
   });
+  check_damage(rows.damaged, count, findings);
   if (findings.bad() > 0) {
     fmt::print("{} {} found in {}\n", findings.bad(), findings.bad() == 1 ? "problem" : "problems", run_folder);
     return 1;

@@ -163,6 +163,9 @@ class Coordinator {
       group.gone = true;
     } else if (auto* fatal = std::get_if<Fatal>(&message)) {
       // A wrong job or model is no fault of the group that found it.
+      if (fatal->kind == ErrorKind::failed && group.joined && others_are_there(peer)) {
+        return lose(peer, "cannot go on: " + fatal->message);
+      }
       if (settings_.fault && group.joined && fatal->kind == ErrorKind::failed) settings_.fault(group.about, fatal->message);
       throw Error("worker group " + std::to_string(peer) + ": " + fatal->message, fatal->kind);
     } else {
@@ -231,6 +234,13 @@ class Coordinator {
     for (const auto& [group, slots] : std::exchange(parked_, {})) {
       if (!progress_.groups.at(static_cast<std::size_t>(group)).lost) queue_.group_joined(group, slots, now);
     }
+  }
+
+  bool others_are_there(int group) const {
+    for (std::size_t other = 0; other < progress_.groups.size(); ++other) {
+      if (static_cast<int>(other) != group && !progress_.groups[other].lost && !progress_.groups[other].gone) return true;
+    }
+    return false;
   }
 
   bool all_joined() const {

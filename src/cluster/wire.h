@@ -29,7 +29,7 @@ struct Finished {
 struct Alive {
   GroupCounters counters;
 };
-/// The group cannot go on; the run ends with this error.
+/// The group cannot go on. The run ends with this error where the job is wrong or no other group is left.
 struct Fatal {
   std::string message;
   base::ErrorKind kind = base::ErrorKind::failed;

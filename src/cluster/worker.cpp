@@ -255,6 +255,17 @@ void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSetting
   }
 }
 
+/// Waits for Shutdown: the other groups go on, and the end of this process would end the world.
+void stay_out(comm::Link& link) {
+  comm::Backoff backoff;
+  while (true) {
+    const auto message = link.poll();
+    if (message && std::holds_alternative<Shutdown>(decode(message->bytes))) break;
+    backoff.idle();
+  }
+  link.send(0, encode(Bye{}));
+}
+
 }  // namespace
 
 void run_worker(comm::Comm& group, comm::Link* link, Judge& judge, const WorkerSettings& settings) {
@@ -266,6 +277,11 @@ void run_worker(comm::Comm& group, comm::Link* link, Judge& judge, const WorkerS
       lead(group, *link, group.size() > 1 ? judge : static_cast<Judge&>(isolating), settings);
     }
     rest(settings);
+  } catch (const base::Broken& error) {
+    if (link) link->send(0, encode(Fatal{error.what(), error.kind()}));
+    if (!link || group.size() > 1) throw;
+    rest(settings);
+    stay_out(*link);
   } catch (const base::Error& error) {
     if (link) link->send(0, encode(Fatal{error.what(), error.kind()}));
     throw;

@@ -23,7 +23,8 @@ struct WorkerSettings {
 ///
 /// In a group of one, an exception of the judge is isolated: its items are tried again one by one, and only
 /// those that throw alone become failed judgements. In a larger group the other ranks would wait for ever, so an
-/// exception is sent to the coordinator as Fatal and thrown.
+/// exception is sent to the coordinator as Fatal and thrown. Where the device itself is lost (base::Broken), a group of
+/// one says so as well, and stays without work until the coordinator says Shutdown.
 ///
 /// What is finished is spooled before it is sent, where the coordinator has said where; a spool that cannot be
 /// written is named in the log and done without.

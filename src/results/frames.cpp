@@ -19,8 +19,6 @@ namespace {
 using base::Error;
 using base::ErrorKind;
 
-constexpr std::size_t kReadBytes = std::size_t{4} << 20;
-
 std::uint64_t checksum(std::uint32_t type, std::span<const std::byte> payload, std::uint64_t seed) {
   return base::hash64(payload, seed ^ (static_cast<std::uint64_t>(type) << 32 | payload.size()));
 }
@@ -44,7 +42,8 @@ void append_frame(std::vector<std::byte>& out, FrameType type, std::span<const s
   out.insert(out.end(), payload.begin(), payload.end());
 }
 
-FrameReader::FrameReader(const std::filesystem::path& path) : name_(path.string()) {
+FrameReader::FrameReader(const std::filesystem::path& path, std::size_t read_bytes)
+    : name_(path.string()), read_bytes_(read_bytes) {
   fd_ = ::open(name_.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd_ < 0) fail(name_, "cannot be opened");
   struct stat info {};
@@ -68,7 +67,7 @@ const std::byte* FrameReader::ensure(std::uint64_t offset, std::size_t bytes) {
       std::memmove(window_.data(), window_.data() + (window_.size() - kept), kept);
     }
     const std::size_t wanted =
-        static_cast<std::size_t>(std::min<std::uint64_t>(std::max(bytes, kReadBytes), file_bytes_ - offset));
+        static_cast<std::size_t>(std::min<std::uint64_t>(std::max(bytes, read_bytes_), file_bytes_ - offset));
     window_.resize(wanted);
     window_begin_ = offset;
     while (kept < wanted) {

@@ -30,8 +30,9 @@ void append_frame(std::vector<std::byte>& out, FrameType type, std::span<const s
 /// skipped and counted; damaged bytes with nothing whole behind them are the torn tail.
 class FrameReader {
  public:
-  /// Throws Error when the file cannot be opened.
-  explicit FrameReader(const std::filesystem::path& path);
+  /// Reads at least `read_bytes` at once: much for a scan, little for frames here and there. Throws Error when the file
+  /// cannot be opened.
+  explicit FrameReader(const std::filesystem::path& path, std::size_t read_bytes = std::size_t{4} << 20);
   ~FrameReader();
   FrameReader(const FrameReader&) = delete;
   FrameReader& operator=(const FrameReader&) = delete;
@@ -53,6 +54,7 @@ class FrameReader {
   const std::byte* ensure(std::uint64_t offset, std::size_t bytes);
 
   std::string name_;
+  std::size_t read_bytes_;
   int fd_ = -1;
   std::uint64_t file_bytes_ = 0;
   std::uint64_t position_ = 0;

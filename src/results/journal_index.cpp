@@ -9,16 +9,23 @@
 
 namespace assize::results {
 
+namespace {
+/// A few judgements: neighbours in the plan are often neighbours in the journal, but not by much.
+constexpr std::size_t kFindBytes = std::size_t{16} << 10;
+}  // namespace
+
 JournalIndex::JournalIndex(const std::filesystem::path& run_folder) {
-  DigestSet calls;
   ScanEnd end;
   const RecordSink each = [&](Judgement&&, base::Hash128 call, RecordPlace place) {
     entries_.push_back({call, place.segment, place.offset});
   };
-  summary_ = scan(run_folder, nullptr, calls, each, end);
+  {
+    DigestSet calls;
+    summary_ = scan(run_folder, nullptr, calls, each, end);
+  }
   seeds_ = std::move(end.seeds);
   std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.call < b.call; });
-  for (const auto& path : list_segments(run_folder)) readers_.push_back(std::make_unique<FrameReader>(path));
+  for (const auto& path : list_segments(run_folder)) readers_.push_back(std::make_unique<FrameReader>(path, kFindBytes));
 }
 
 JournalIndex::~JournalIndex() = default;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -35,7 +36,7 @@ class JournalIndex {
 
   JournalSummary summary_;
   std::vector<std::uint64_t> seeds_;  ///< of the frames of each segment
-  std::vector<Entry> entries_;  ///< sorted by call
+  std::deque<Entry> entries_;  ///< sorted by call; a vector that grows would need twice as much for a moment
   std::vector<std::unique_ptr<FrameReader>> readers_;
 };
 

@@ -126,7 +126,7 @@ void refuse_other_identity(const std::filesystem::path& run_folder, const std::v
     if (!header) continue;
     if (header->identity == expected || only_longer(header->identity, expected)) return;
     throw Error(run_folder.string() + ": this run was made with other settings: " + describe_difference(header->identity, expected) +
-                "; choose another output, or start over with --fresh");
+                "; start beside it with --set output=" + run_folder.string() + "-2, or anew with --fresh, which sets this run aside");
   }
 }
 

@@ -2,10 +2,15 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <zlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <deque>
+#include <future>
 #include <map>
+#include <thread>
 
 #include "base/ids.h"
 #include "results/h5.h"
@@ -20,6 +25,7 @@ using base::ErrorKind;
 
 constexpr hsize_t kChunkRows = 8192;
 constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
+constexpr unsigned kDeflateLevel = 1;
 
 void put_attribute(hid_t object, const char* name, const std::string& value) {
   h5::Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "attribute type");
@@ -48,7 +54,7 @@ class Dataset {
     h5::Handle list(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, what_);
     h5::check(H5Pset_chunk(list.get(), 1, &chunk_), what_);
     h5::check(H5Pset_shuffle(list.get()), what_);
-    h5::check(H5Pset_deflate(list.get(), 1), what_);
+    h5::check(H5Pset_deflate(list.get(), kDeflateLevel), what_);
     set_ = h5::Handle(H5Dcreate2(group, name.c_str(), type, space.get(), H5P_DEFAULT, list.get(), H5P_DEFAULT),
                       H5Dclose, what_);
     put_attribute(set_.get(), "meaning", std::string(meaning));
@@ -57,12 +63,55 @@ class Dataset {
   void append(const void* data, std::size_t count) {
     const auto* from = static_cast<const std::byte*>(data);
     buffer_.insert(buffer_.end(), from, from + count * element_bytes_);
-    if (buffer_.size() >= chunk_ * element_bytes_) write_whole_chunks();
+    if (buffer_.size() < chunk_ * element_bytes_) return;
+    if (element_bytes_ == 1) {
+      deflate_whole_chunks();
+    } else {
+      write(buffer_.size() / element_bytes_ / chunk_ * chunk_);
+    }
   }
-  void finish() { write(buffer_.size() / element_bytes_); }
+  void finish() {
+    if (element_bytes_ == 1) put_deflated(0);
+    write(buffer_.size() / element_bytes_);
+  }
 
  private:
-  void write_whole_chunks() { write(buffer_.size() / element_bytes_ / chunk_ * chunk_); }
+  /// Text is nearly all there is to deflate: its chunks go to other threads and are put in place as they are.
+  void deflate_whole_chunks() {
+    std::size_t done = 0;
+    for (; buffer_.size() - done >= chunk_; done += chunk_) {
+      put_deflated(max_deflating() - 1);
+      const auto begin = buffer_.begin() + static_cast<long>(done);
+      deflating_.push_back(std::async(std::launch::async, deflated, std::vector<std::byte>(begin, begin + static_cast<long>(chunk_))));
+    }
+    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<long>(done));
+  }
+
+  static std::size_t max_deflating() { return std::max(2u, std::thread::hardware_concurrency()); }
+
+  static std::vector<std::byte> deflated(const std::vector<std::byte>& chunk) {
+    uLongf size = compressBound(chunk.size());
+    std::vector<std::byte> out(size);
+    if (compress2(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(chunk.data()), chunk.size(),
+                  kDeflateLevel) != Z_OK) {
+      throw Error("zlib cannot deflate", ErrorKind::failed);
+    }
+    out.resize(size);
+    return out;
+  }
+
+  /// Puts chunks in place, the oldest first, until `left` are still being deflated.
+  void put_deflated(std::size_t left) {
+    for (; deflating_.size() > left; deflating_.pop_front()) {
+      const std::vector<std::byte> chunk = deflating_.front().get();
+      const hsize_t size = written_ + chunk_;
+      h5::check(H5Dset_extent(set_.get(), &size), what_);
+      if (H5Dwrite_chunk(set_.get(), H5P_DEFAULT, 0, &written_, chunk.size(), chunk.data()) < 0) cannot_write();
+      written_ = size;
+    }
+  }
+
+  [[noreturn]] void cannot_write() const { throw Error(what_ + ": cannot be written; is the disk full?", ErrorKind::failed); }
 
   void write(hsize_t count) {
     if (count == 0) return;
@@ -71,9 +120,7 @@ class Dataset {
     h5::Handle space(H5Dget_space(set_.get()), H5Sclose, what_);
     h5::check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, &written_, nullptr, &count, nullptr), what_);
     h5::Handle memory(H5Screate_simple(1, &count, nullptr), H5Sclose, what_);
-    if (H5Dwrite(set_.get(), type_, memory.get(), space.get(), H5P_DEFAULT, buffer_.data()) < 0) {
-      throw Error(what_ + ": cannot be written; is the disk full?", ErrorKind::failed);
-    }
+    if (H5Dwrite(set_.get(), type_, memory.get(), space.get(), H5P_DEFAULT, buffer_.data()) < 0) cannot_write();
     buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<long>(count * element_bytes_));
     written_ = size;
   }
@@ -84,6 +131,7 @@ class Dataset {
   hsize_t chunk_ = 0;
   hsize_t written_ = 0;
   std::vector<std::byte> buffer_;
+  std::deque<std::future<std::vector<std::byte>>> deflating_;  ///< chunks from written_ on
   h5::Handle set_;
 };
 

@@ -105,6 +105,10 @@ TEST_CASE("verify: every kind of damage is named and is exit code 1") {
   fake.folder.write("out/journal/000000", damaged);
   finds("hold no whole record");
   finds("DONE: is there, but 1 of 120 calls have no judgement");
+  REQUIRE(fake.run().code == 0);
+  const Outcome healed = program("verify " + fake.out);
+  CHECK(healed.code == 0);
+  CHECK_THAT(healed.text, Contains("hold no whole record; every call is judged without them"));
   damaged = journal;
   damaged[30] ^= 1;
   fake.folder.write("out/journal/000000", damaged);

@@ -3,9 +3,11 @@
 #include <map>
 #include <thread>
 
+#include "base/broken.h"
 #include "base/error.h"
 #include "cluster/fake_judge.h"
 #include "cluster/in_process.h"
+#include "cluster/worker.h"
 #include "results/journal.h"
 #include "results/spool.h"
 #include "support/catch.h"
@@ -140,4 +142,65 @@ TEST_CASE("lost groups and fatal errors are reported with who and why; a wrong j
   CHECK(faults == std::vector<std::string>{"n3, group 0: sticky device error"});
   fatal(base::ErrorKind::usage);
   CHECK(faults.empty());
+}
+
+TEST_CASE("a group whose device is lost is taken out, and the others finish its calls") {
+  TemporaryFolder run;
+  results::Journal journal(run.path(), kIdentity, quick());
+  auto [link, leaders] = comm::make_in_process_star(2);
+  leaders[1]->send(0, encode(Hello{4, "n3, group 1"}));
+  leaders[1]->send(0, encode(Fatal{"the device is lost", base::ErrorKind::failed}));
+  std::thread other([&leader = *leaders[0]] {
+    FakeJudge judge(answers());
+    const auto alone = comm::make_alone();
+    run_worker(*alone, &leader, judge, {});
+  });
+  std::vector<std::string> faults;
+  CoordinatorSettings settings;
+  settings.fault = [&](const std::string& about, const std::string& why) { faults.push_back(about + ": " + why); };
+  const RunOutcome outcome = coordinate(*link, 2, support::plan_of(20), make_item, journal, settings);
+  other.join();
+  CHECK(outcome.ending == Ending::complete);
+  CHECK(outcome.lost_groups == 1);
+  CHECK(faults == std::vector<std::string>{"n3, group 1: cannot go on: the device is lost"});
+  CHECK(texts(run.path()).size() == 80);
+}
+
+TEST_CASE("a leader whose device is lost says so, and stays until the others are done") {
+  struct LostDevice final : Judge {
+    void submit(const WorkItem&) override {}
+    bool step(std::vector<results::Judgement>&) override { throw base::Broken("the device is lost"); }
+    void cancel_all() override {}
+    std::size_t unfinished() const override { return 1; }
+    engine::EngineCounters counters() const override { return {}; }
+    std::uint32_t slots() const override { return 4; }
+  };
+  auto [link, leaders] = comm::make_in_process_star(1);
+  bool left_well = false;
+  std::thread leader([&left_well, &own = *leaders[0]] {
+    try {
+      LostDevice judge;
+      const auto alone = comm::make_alone();
+      run_worker(*alone, &own, judge, {});
+      left_well = true;
+    } catch (const std::exception&) {
+    }
+  });
+  const auto next = [&coordinator = *link] {
+    while (true) {
+      if (auto message = coordinator.poll()) return decode(message->bytes);
+      std::this_thread::yield();
+    }
+  };
+  link->send(0, encode(Lease{support::item_number(0)}));
+  CHECK(std::holds_alternative<Hello>(next()));
+  const Message fatal = next();
+  REQUIRE(std::holds_alternative<Fatal>(fatal));
+  CHECK(std::get<Fatal>(fatal).message == "the device is lost");
+  CHECK(std::get<Fatal>(fatal).kind == base::ErrorKind::failed);
+  link->send(0, encode(Lease{support::item_number(1)}));  // on its way when the group was taken out
+  link->send(0, encode(Shutdown{}));
+  CHECK(std::holds_alternative<Bye>(next()));
+  leader.join();
+  CHECK(left_well);
 }
