@@ -147,6 +147,9 @@ class CoordinatorRun {
 
   /// Results and report; returns the exit code.
   int finish(bool stopped, int groups, const std::string& machine) {
+    journal_->end();
+    items_ = {};
+    planned_ = {};
     const bool slow = wanted_ > 20000;
     const Assessment assessment = assess(plan_, output_, {machine, seconds_, groups}, [slow](double share) {
       if (slow) base::log(base::LogLevel::info, fmt::format("results and report: {:.0f} %", 100 * share));

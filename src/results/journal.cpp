@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -162,8 +163,13 @@ void Journal::put_frame(std::uint32_t type, std::span<const std::byte> payload) 
   if (buffer_.size() >= kBufferBytes) flush();
 }
 
-bool Journal::append(const Judgement& judgement) {
+void Journal::require_writable() const {
   if (failed_) throw Error(folder_.string() + ": the journal could not be written before", ErrorKind::failed);
+  if (ended_) throw std::logic_error("a judgement for a journal that has ended");
+}
+
+bool Journal::append(const Judgement& judgement) {
+  require_writable();
   const base::Hash128 call = base::digest(judgement.key);
   if (calls_.contains(call)) {
     ++summary_.duplicates;
@@ -181,7 +187,7 @@ bool Journal::append(const Judgement& judgement) {
 }
 
 void Journal::retract(const std::vector<base::Hash128>& calls, Redo redo) {
-  if (failed_) throw Error(folder_.string() + ": the journal could not be written before", ErrorKind::failed);
+  require_writable();
   constexpr std::size_t kCallsPerFrame = 4096;
   std::vector<base::Hash128> there;
   for (const base::Hash128& call : calls) {
@@ -201,6 +207,12 @@ void Journal::retract(const std::vector<base::Hash128>& calls, Redo redo) {
   summary_.retracted += there.size();
   if (redo == Redo::same_noise) return;
   for (const base::Hash128& call : there) ++attempts_[call];
+}
+
+void Journal::end() {
+  sync();
+  calls_ = {};
+  ended_ = true;
 }
 
 std::uint32_t Journal::attempt(base::Hash128 call) const {

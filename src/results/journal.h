@@ -91,6 +91,9 @@ class Journal {
   void tick();
   /// Writes and syncs everything appended so far.
   void sync();
+  /// Syncs and frees the memory of the set of calls; nothing is appended, retracted or asked for after it. The run stays
+  /// locked.
+  void end();
 
   /// Takes the judgements of `calls` back (those that are there) and syncs: they can be appended again.
   void retract(const std::vector<base::Hash128>& calls, Redo redo);
@@ -115,6 +118,7 @@ class Journal {
   void sync_folder();
   void put_frame(std::uint32_t type, std::span<const std::byte> payload);
   void flush();
+  void require_writable() const;
   [[noreturn]] void fail(const std::string& what, int reason);
 
   std::filesystem::path folder_;
@@ -134,6 +138,7 @@ class Journal {
   std::uint32_t unsynced_records_ = 0;
   double unsynced_since_ = 0;
   bool failed_ = false;
+  bool ended_ = false;
 };
 
 }  // namespace assize::results

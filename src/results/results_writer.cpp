@@ -1,8 +1,8 @@
 #include "results/results_writer.h"
 
 #include <fcntl.h>
+#include <libdeflate.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +10,8 @@
 #include <deque>
 #include <future>
 #include <map>
+#include <memory>
+#include <new>
 #include <thread>
 
 #include "base/ids.h"
@@ -26,6 +28,7 @@ using base::ErrorKind;
 constexpr hsize_t kChunkRows = 8192;
 constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
 constexpr unsigned kDeflateLevel = 1;
+constexpr std::size_t kChunksAtATime = 16;
 
 void put_attribute(hid_t object, const char* name, const std::string& value) {
   h5::Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "attribute type");
@@ -65,7 +68,7 @@ class Dataset {
     buffer_.insert(buffer_.end(), from, from + count * element_bytes_);
     if (buffer_.size() < chunk_ * element_bytes_) return;
     if (element_bytes_ == 1) {
-      deflate_whole_chunks();
+      deflate_whole_batches();
     } else {
       write(buffer_.size() / element_bytes_ / chunk_ * chunk_);
     }
@@ -76,38 +79,45 @@ class Dataset {
   }
 
  private:
-  /// Text is nearly all there is to deflate: its chunks go to other threads and are put in place as they are.
-  void deflate_whole_chunks() {
+  /// Text is nearly all there is to deflate: other threads do it, several chunks at a time, and the chunks are put in
+  /// place as they are.
+  void deflate_whole_batches() {
+    const std::size_t batch = kChunksAtATime * chunk_;
     std::size_t done = 0;
-    for (; buffer_.size() - done >= chunk_; done += chunk_) {
+    for (; buffer_.size() - done >= batch; done += batch) {
       put_deflated(max_deflating() - 1);
       const auto begin = buffer_.begin() + static_cast<long>(done);
-      deflating_.push_back(std::async(std::launch::async, deflated, std::vector<std::byte>(begin, begin + static_cast<long>(chunk_))));
+      deflating_.push_back(std::async(std::launch::async, deflated, std::vector<std::byte>(begin, begin + static_cast<long>(batch)),
+                                      static_cast<std::size_t>(chunk_)));
     }
     buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<long>(done));
   }
 
   static std::size_t max_deflating() { return std::max(2u, std::thread::hardware_concurrency()); }
 
-  static std::vector<std::byte> deflated(const std::vector<std::byte>& chunk) {
-    uLongf size = compressBound(chunk.size());
-    std::vector<std::byte> out(size);
-    if (compress2(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(chunk.data()), chunk.size(),
-                  kDeflateLevel) != Z_OK) {
-      throw Error("zlib cannot deflate", ErrorKind::failed);
+  /// The chunks of `batch`, each deflated.
+  static std::vector<std::vector<std::byte>> deflated(const std::vector<std::byte>& batch, std::size_t chunk) {
+    const std::unique_ptr<libdeflate_compressor, void (*)(libdeflate_compressor*)> compressor(
+        libdeflate_alloc_compressor(kDeflateLevel), libdeflate_free_compressor);
+    if (!compressor) throw std::bad_alloc();
+    std::vector<std::byte> out(libdeflate_zlib_compress_bound(compressor.get(), chunk));
+    std::vector<std::vector<std::byte>> chunks;
+    for (std::size_t at = 0; at < batch.size(); at += chunk) {
+      const std::size_t size = libdeflate_zlib_compress(compressor.get(), batch.data() + at, chunk, out.data(), out.size());
+      chunks.emplace_back(out.begin(), out.begin() + static_cast<long>(size));
     }
-    out.resize(size);
-    return out;
+    return chunks;
   }
 
-  /// Puts chunks in place, the oldest first, until `left` are still being deflated.
+  /// Puts batches in place, the oldest first, until `left` are still being deflated.
   void put_deflated(std::size_t left) {
     for (; deflating_.size() > left; deflating_.pop_front()) {
-      const std::vector<std::byte> chunk = deflating_.front().get();
-      const hsize_t size = written_ + chunk_;
-      h5::check(H5Dset_extent(set_.get(), &size), what_);
-      if (H5Dwrite_chunk(set_.get(), H5P_DEFAULT, 0, &written_, chunk.size(), chunk.data()) < 0) cannot_write();
-      written_ = size;
+      for (const std::vector<std::byte>& chunk : deflating_.front().get()) {
+        const hsize_t size = written_ + chunk_;
+        h5::check(H5Dset_extent(set_.get(), &size), what_);
+        if (H5Dwrite_chunk(set_.get(), H5P_DEFAULT, 0, &written_, chunk.size(), chunk.data()) < 0) cannot_write();
+        written_ = size;
+      }
     }
   }
 
@@ -131,7 +141,7 @@ class Dataset {
   hsize_t chunk_ = 0;
   hsize_t written_ = 0;
   std::vector<std::byte> buffer_;
-  std::deque<std::future<std::vector<std::byte>>> deflating_;  ///< chunks from written_ on
+  std::deque<std::future<std::vector<std::vector<std::byte>>>> deflating_;  ///< batches of chunks from written_ on
   h5::Handle set_;
 };
 

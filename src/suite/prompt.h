@@ -32,9 +32,6 @@ struct RenderedPrompt {
   std::string assistant_prefill;  ///< trusted: what the answer starts with
 };
 
-/// A kind of media that a prompt can show.
-enum class MediaKind : std::uint8_t { image, video, audio, molecule };
-
 /// "image", "video", "audio", "molecule": as in placeholders.
 std::string_view media_name(MediaKind kind);
 

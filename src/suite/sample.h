@@ -8,18 +8,20 @@
 
 namespace assize::suite {
 
-/// Media other than pictures, as absolute paths.
-struct OtherMedia {
-  std::vector<std::string> videos;
-  std::vector<std::string> audio;
-  std::vector<std::string> molecules;  ///< JSON files with `smiles`, `atoms`, `coordinates`
+/// A kind of media that a prompt can show. A molecule is a JSON file with `smiles`, `atoms`, `coordinates`.
+enum class MediaKind : std::uint8_t { image, video, audio, molecule };
+
+/// A medium that is no picture.
+struct OtherMedium {
+  MediaKind kind;
+  std::string path;  ///< absolute
 };
 
 /// One answer to be judged: text, media, or both.
 struct Candidate {
   std::string text;
   std::vector<std::string> images;  ///< absolute paths
-  OtherMedia other = {};
+  std::vector<OtherMedium> other = {};
 };
 
 /// One labelled item of a suite.
@@ -27,7 +29,7 @@ struct Sample {
   std::string id;                     ///< unique in the suite
   std::string question;
   std::vector<std::string> images;    ///< of the question, absolute paths
-  OtherMedia other;                   ///< of the question
+  std::vector<OtherMedium> other;     ///< of the question
   std::map<std::string, std::string> fields;  ///< further texts that a prompt may show: name, text
   std::vector<Candidate> candidates;
   /// People's label in the protocol's form: "A", "B", "tie"; "A>B" …; "CDAB"; a number as text for score.

@@ -146,9 +146,13 @@ class LineReader {
   template <typename Holder>  // Sample or Candidate
   void media(const Json& from, Holder& to) {
     to.images = files(from, "images", "picture");
-    to.other.videos = files(from, "videos", "video");
-    to.other.audio = files(from, "audio", "audio file");
-    to.other.molecules = files(from, "molecules", "molecule file");
+    const auto other = [&](const char* key, const char* what, MediaKind kind) {
+      for (std::string& path : files(from, key, what)) to.other.push_back({kind, std::move(path)});
+    };
+    other("videos", "video", MediaKind::video);
+    other("audio", "audio file", MediaKind::audio);
+    other("molecules", "molecule file", MediaKind::molecule);
+    to.other.shrink_to_fit();
   }
 
   void fields() {

@@ -152,6 +152,16 @@ TEST_CASE("the journal gives back what was appended, in every epoch, each call o
   CHECK(summary.damaged_bytes == 0);
 }
 
+TEST_CASE("a journal that has ended takes nothing more, and holds the run all the same") {
+  TemporaryFolder run;
+  Journal journal(run.path(), kIdentity, quick());
+  CHECK(journal.append(judgement_number(1)));
+  journal.end();
+  CHECK_THROWS_WITH(journal.append(judgement_number(2)), Catch::Matchers::Contains("has ended"));
+  CHECK_THROWS_WITH(Journal(run.path(), kIdentity, quick()), Catch::Matchers::Contains("another"));
+  CHECK(read_all(run.path()).size() == 1);
+}
+
 TEST_CASE("a journal cut at any byte gives the whole records before the cut and can be continued") {
   TemporaryFolder run;
   constexpr int kRows = 6;

@@ -187,8 +187,10 @@ TEST_CASE("suite: other media and fields; a prompt says which kinds it shows") {
                   "", "id: p\nuser: \"{field:f} {audio} {candidate_1_audio} {candidate_2}\"\n"),
       0, 0);
   CHECK(suite.samples[0].fields.at("f") == "g");
-  CHECK(suite.samples[0].other.audio.size() == 1);
-  CHECK(suite.samples[0].candidates[0].other.audio == suite.samples[0].other.audio);
+  REQUIRE(suite.samples[0].other.size() == 1);
+  CHECK(suite.samples[0].other[0].kind == MediaKind::audio);
+  REQUIRE(suite.samples[0].candidates[0].other.size() == 1);
+  CHECK(suite.samples[0].candidates[0].other[0].path == suite.samples[0].other[0].path);
   CHECK(suite.prompt.media == std::set<MediaKind>{MediaKind::audio});
   CHECK_THROWS_WITH(load_suite(write_suite(folder, pair_line("a", R"(, "videos": ["v.mp4"])")), 0, 0), Contains("video '") && Contains("v.mp4' does not exist"));
   CHECK_THROWS_WITH(load_suite(write_suite(folder, "", "samples: none.jsonl\n"), 0, 0),
