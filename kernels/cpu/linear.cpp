@@ -42,6 +42,16 @@ HWY_INLINE HWY_ATTR void clear(Accumulators<R, V>& sum) {
     for (int v = 0; v < V; ++v) sum.v[r][v] = hn::Zero(F32Tag());
 }
 
+/// sum += x * w, one fused multiply-add that stays in the register of `sum`: left to choose, GCC 12 puts the result
+/// into that of x and keeps sums in memory, at two thirds of the speed.
+HWY_INLINE HWY_ATTR void accumulate(F32& sum, F32 x, F32 w) {
+#if HWY_TARGET == HWY_AVX2 && HWY_COMPILER_GCC_ACTUAL
+  asm("vfmadd231ps %2, %1, %0" : "+x"(sum.raw) : "x"(x.raw), "x"(w.raw));
+#else
+  sum = hn::MulAdd(x, w, sum);
+#endif
+}
+
 /// sum[r][v] += x[r] * w[v] for one k.
 template <int R, int V>
 HWY_INLINE HWY_ATTR void rank_one(Accumulators<R, V>& sum, const float* HWY_RESTRICT x, const F32 (&w)[V]) {
@@ -49,7 +59,7 @@ HWY_INLINE HWY_ATTR void rank_one(Accumulators<R, V>& sum, const float* HWY_REST
   for (int r = 0; r < R; ++r) {
     const F32 broadcast = hn::Set(F32Tag(), x[r]);
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) sum.v[r][v] = hn::MulAdd(broadcast, w[v], sum.v[r][v]);
+    for (int v = 0; v < V; ++v) accumulate(sum.v[r][v], broadcast, w[v]);
   }
 }
 
