@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "app/exit_codes.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -223,7 +224,7 @@ int compare(const CompareOptions& options) {
     if (!checked.empty()) fmt::print("{}{}\n{}", suites.empty() ? "" : "\n", sources[0].name, expected_text(checked));
   }
   if (!options.panel_file.empty()) base::write_file_atomically(options.panel_file, panel_csv(suites));
-  return accepted(checked) ? 0 : 4;
+  return accepted(checked) ? 0 : kOutsideBand;
 }
 
 }  // namespace assize::app

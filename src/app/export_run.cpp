@@ -22,11 +22,10 @@ int export_run(const std::string& run_folder, const std::vector<std::string>& fo
     csv = csv || format == "csv";
     jsonl = jsonl || format == "jsonl";
   }
-  require_run_folder(run_folder);
+  const Plan plan = stored_plan(run_folder);
   if (!fs::is_directory(fs::path(run_folder) / "journal")) {
     throw base::Error(fmt::format("{}: is not a run folder (it has no journal); give the 'output' of a job", run_folder));
   }
-  const Plan plan = stored_plan(run_folder);
   const fs::path run = fs::absolute(run_folder).lexically_normal();
   const fs::path folder = output.empty() ? fs::path((run.has_filename() ? run : run.parent_path()).string() + "-export") : fs::path(output);
   std::error_code code;

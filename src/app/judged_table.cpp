@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "suite/suite.h"
+#include "verdict/combine.h"
 
 namespace assize::app {
 
@@ -32,11 +33,6 @@ std::optional<double> finite_number(const std::string& text) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
   return value;
-}
-
-double sign_of(const std::string& choice) {
-  if (choice == "A" || choice == "A>B") return 1;
-  return choice == "B" || choice == "B>A" ? -1 : 0;
 }
 
 /// The choice that scores of candidates mean: the higher one, or the candidates by score, equal ones by letter.
@@ -179,7 +175,7 @@ class TableJudge {
       verdict.scores = {verdict.value};
     } else {
       verdict.choice = text;
-      verdict.value = sign_of(text);
+      verdict.value = verdict::sign_of(text);
     }
     return verdict;
   }

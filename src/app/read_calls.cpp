@@ -1,9 +1,9 @@
 #include "app/read_calls.h"
 
 #include <algorithm>
-#include <ctime>
 
 #include "app/identity.h"
+#include "base/clock.h"
 #include "verdict/adaptive.h"
 #include "verdict/expectation.h"
 #include "verdict/rewards.h"
@@ -22,15 +22,6 @@ verdict::ParserProfile profile_of(const suite::Suite& suite, const job::Judging&
     case job::Parser::repo: profile.dialect = verdict::Dialect::repo; break;
   }
   return profile;
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 std::vector<double> expected_scores(const results::Judgement& judgement, const suite::Suite& suite, const job::Judging& judging,
@@ -158,7 +149,7 @@ ReadCalls read_calls(const Plan& plan, const suite::Suite& suite, const suite::S
 results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index) {
   results::FileInfo info;
   info.code_version = code_version();
-  info.created = utc_now();
+  info.created = base::utc_now();
   info.job = plan.job.resolved_yaml;
   info.identity = index.summary().identity;
   info.model_hash = identity_value(info.identity, "model");

@@ -1,4 +1,3 @@
-#include <chrono>
 #include <deque>
 #include <thread>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "app/assess.h"
 #include "app/commands.h"
 #include "app/device.h"
+#include "app/exit_codes.h"
 #include "app/faults.h"
 #include "app/identity.h"
 #include "app/judge_setup.h"
@@ -19,6 +19,7 @@
 #include "app/signals.h"
 #include "app/throughput.h"
 #include "app/world_run.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -32,13 +33,6 @@ namespace assize::app {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr int kStopped = 75;
-constexpr int kAboveLimit = 3;
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// What each judged call asked: the journal's side of the comparison with the plan. 24 bytes a call.
 class AskedHashes {
@@ -137,10 +131,10 @@ class CoordinatorRun {
       settings.more = [this] { return add_items(adaptive_->next()); };
     }
     const auto make_item = [this](std::uint64_t index) { return maker_.make(items_[index], index); };
-    const double start = now_seconds();
+    const double start = base::monotonic_seconds();
     const cluster::RunOutcome outcome = judge_all(planned_, make_item, *journal_, settings);
     journal_->sync();
-    seconds_ = now_seconds() - start;
+    seconds_ = base::monotonic_seconds() - start;
     display.finish(outcome.progress);
     return outcome;
   }

@@ -1,9 +1,7 @@
 #include "app/throughput.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <ctime>
 #include <span>
 #include <thread>
 
@@ -11,12 +9,14 @@
 
 #include "app/asked_work.h"
 #include "app/device.h"
+#include "app/exit_codes.h"
 #include "app/identity.h"
 #include "app/judge_setup.h"
 #include "app/progress_display.h"
 #include "app/run_folder.h"
 #include "app/signals.h"
 #include "app/world_run.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -29,21 +29,6 @@ namespace assize::app {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr int kStopped = 75;
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 /// The coordinator's side of a measurement: folder, journal and report.
 class Measuring {
@@ -81,7 +66,7 @@ class Measuring {
     run.series = point.series;
     run.groups = point.groups;
     if (!point.series.empty()) run.name = fmt::format("{} {}", point.series, point.groups);
-    const double start_seconds = report_.runs.empty() ? start_seconds_ : now_seconds();
+    const double start_seconds = report_.runs.empty() ? start_seconds_ : base::monotonic_seconds();
     const std::size_t count = std::max<std::size_t>(1, static_cast<std::size_t>(std::llround(point.share * static_cast<double>(items_.size()))));
     const std::span<const OutstandingItem> items = std::span(items_).first(count);
     if (plan_.job.judge.fake.empty()) run.work = throughput::model_work(model::read_config(plan_.job.judge.path.string()));
@@ -101,7 +86,7 @@ class Measuring {
     settings.stop_signals = stop_signals;
     settings.progress = [&display](const cluster::Progress& progress) { display.update(progress); };
     settings.judged = [&](const results::Judgement&) {
-      if (run.first_judgement_seconds == 0) run.first_judgement_seconds = now_seconds() - start_seconds;
+      if (run.first_judgement_seconds == 0) run.first_judgement_seconds = base::monotonic_seconds() - start_seconds;
     };
     const auto make_item = [this](std::uint64_t index) { return maker_.make(items_[index], index); };
     const cluster::RunOutcome outcome = judge_all(planned, make_item, journal, settings);
@@ -123,7 +108,7 @@ class Measuring {
 
   /// Writes what was measured; returns the exit code.
   int finish() {
-    report_.made = utc_now();
+    report_.made = base::utc_now();
     results::FileInfo info;
     info.code_version = report_.version;
     info.created = report_.made;
@@ -228,7 +213,7 @@ int measure_in_world(const Plan& plan, comm::World& world, double start_seconds)
 }  // namespace
 
 int measure_throughput(job::JobSpec job) {
-  const double start_seconds = now_seconds();
+  const double start_seconds = base::monotonic_seconds();
   // A measurement is not continued: half of it would have been made at another time.
   if (is_first_process() && fs::exists(job.output / "job.yaml")) set_aside(job.output);
   if (comm::started_as_one_of_several()) {

@@ -6,9 +6,9 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "cluster/clock.h"
 #include "cluster/judge.h"
 
 namespace assize::cluster {
@@ -25,7 +25,7 @@ class Coordinator {
               const std::function<WorkItem(std::uint64_t)>& make_item, results::Journal& journal,
               const CoordinatorSettings& settings)
       : link_(link), make_item_(make_item), journal_(journal), settings_(settings), queue_(plan, queue_settings(groups)) {
-    if (!settings_.clock) settings_.clock = monotonic_seconds;
+    if (!settings_.clock) settings_.clock = base::monotonic_seconds;
     started_seconds_ = settings_.clock();
     progress_.groups.resize(static_cast<std::size_t>(groups));
     if (settings_.restart) {

@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/noise.h"
-#include "cluster/clock.h"
 
 namespace assize::cluster {
 
@@ -64,7 +64,7 @@ std::string fill_template(const std::string& text, const WorkCall& call) {
 }
 
 FakeJudge::FakeJudge(FakeTable table, std::function<double()> clock)
-    : table_(std::move(table)), clock_(clock ? std::move(clock) : monotonic_seconds) {
+    : table_(std::move(table)), clock_(clock ? std::move(clock) : base::monotonic_seconds) {
   if (table_.diary.empty()) return;
   diary_ = ::open(table_.diary.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (diary_ < 0) throw base::Error("fake judge: " + table_.diary + " cannot be written");

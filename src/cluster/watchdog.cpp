@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "cluster/clock.h"
+#include "base/clock.h"
 
 namespace assize::cluster {
 
@@ -29,7 +29,7 @@ std::string PhaseWatch::overrun(double now_seconds) {
 
 Watchdog::Watchdog(WatchdogSettings settings, double period_seconds)
     : settings_(std::move(settings)), watch_(settings_.least_seconds, settings_.factor) {
-  if (!settings_.clock) settings_.clock = monotonic_seconds;
+  if (!settings_.clock) settings_.clock = base::monotonic_seconds;
   if (!settings_.bite) {
     settings_.bite = [](const std::string& line) {
       std::fprintf(stderr, "assize: %s\n", line.c_str());

@@ -9,8 +9,8 @@
 #include <unordered_map>
 
 #include "base/broken.h"
+#include "base/clock.h"
 #include "base/log.h"
-#include "cluster/clock.h"
 #include "results/spool.h"
 
 namespace assize::cluster {
@@ -201,7 +201,7 @@ StepOrder receive(comm::Link& link, LeaderSpool& spool, const OnRestart& restart
 }
 
 void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSettings& settings) {
-  const auto clock = settings.clock ? settings.clock : monotonic_seconds;
+  const auto clock = settings.clock ? settings.clock : base::monotonic_seconds;
   double told_seconds = clock();
   double stepped_seconds = told_seconds;
   StepMeter meter(judge.slots());

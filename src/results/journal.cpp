@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <stdexcept>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "results/frames.h"
 #include "results/journal_scan.h"
@@ -38,18 +38,12 @@ std::size_t whole_frames(const std::vector<std::byte>& buffer, std::size_t writt
   return end;
 }
 
-double monotonic_seconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
 }  // namespace
 
 Journal::Journal(const std::filesystem::path& run_folder, const std::string& identity, JournalOptions options,
                  const JudgementSink& existing)
     : folder_(run_folder), options_(std::move(options)) {
-  if (!options_.clock) options_.clock = monotonic_seconds;
+  if (!options_.clock) options_.clock = base::monotonic_seconds;
   if (!options_.write) options_.write = ::write;
   if (!options_.sync) options_.sync = ::fdatasync;
   std::error_code code;

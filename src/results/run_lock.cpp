@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +9,7 @@
 #include <cstring>
 #include <random>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace assize::results {
@@ -29,12 +29,7 @@ std::string host_name() {
 
 /// One line that no other process writes.
 std::string owner_text(const std::string& host) {
-  char when[64] = {};
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  std::strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return "host " + host + ", process " + std::to_string(::getpid()) + ", since " + when + ", " +
+  return "host " + host + ", process " + std::to_string(::getpid()) + ", since " + base::utc_now() + ", " +
          std::to_string(std::random_device{}());
 }
 

@@ -1,7 +1,6 @@
 #include "results/spool.h"
 
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <cstring>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "results/frames.h"
 #include "results/journal_scan.h"
@@ -22,18 +22,12 @@ namespace {
 using base::Error;
 using base::ErrorKind;
 
-double monotonic_seconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
 }  // namespace
 
 Spool::Spool(const std::filesystem::path& run_folder, const std::string& identity, std::uint32_t epoch, int group,
              SpoolOptions options)
     : seed_(frame_seed(identity)), options_(std::move(options)) {
-  if (!options_.clock) options_.clock = monotonic_seconds;
+  if (!options_.clock) options_.clock = base::monotonic_seconds;
   if (!options_.write) options_.write = ::write;
   if (!options_.sync) options_.sync = ::fdatasync;
   char name[48];

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <barrier>
-#include <chrono>
 #include <thread>
 #include <vector>
 
 #include "backend/buffer.h"
+#include "base/clock.h"
 #include "kernels/cpu/limits.h"
 
 namespace assize::throughput {
@@ -16,10 +16,6 @@ namespace {
 constexpr int kRepeats = 7;
 constexpr std::int64_t kFmaRounds = 8'000'000;
 constexpr std::size_t kReadBytes = std::size_t{128} << 20;
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// Median seconds in which every thread ends `body(thread)` once, all starting together.
 template <class Body>
@@ -38,9 +34,9 @@ double median_seconds(int threads, const Body& body) {
   std::vector<double> seconds;
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
     gate.arrive_and_wait();
-    const double begin = now_seconds();
+    const double begin = base::monotonic_seconds();
     gate.arrive_and_wait();
-    seconds.push_back(now_seconds() - begin);
+    seconds.push_back(base::monotonic_seconds() - begin);
   }
   for (std::thread& worker : workers) worker.join();
   std::nth_element(seconds.begin(), seconds.begin() + kRepeats / 2, seconds.end());

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "report/page.h"
 #include "report/style.h"
 #include "report/text.h"
 #include "throughput/report.h"
@@ -12,19 +13,11 @@
 namespace assize::throughput {
 
 using report::escaped;
+using report::Page;
 
 namespace {
 
 constexpr double kWidth = 470;  // of a plot, as in the other reports
-
-class Page {
- public:
-  template <class... T>
-  void add(fmt::format_string<T...> format, T&&... values) {
-    fmt::format_to(std::back_inserter(out), format, std::forward<T>(values)...);
-  }
-  std::string out;
-};
 
 std::string number_text(const FigureMeaning& meaning, double value) {
   if (std::isnan(value)) return "–";

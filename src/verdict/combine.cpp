@@ -70,15 +70,9 @@ std::vector<std::pair<std::string, int>> count_choices(const std::vector<Verdict
 
 std::string pair_by_sign(double value) { return value > 0 ? "A" : value < 0 ? "B" : "tie"; }
 
-int sign_of(const Verdict& verdict) {
-  return verdict.choice == "A" || verdict.choice == "A>B"   ? 1
-         : verdict.choice == "B" || verdict.choice == "B>A" ? -1
-                                                            : 0;
-}
-
 int sum_of_signs(const std::vector<Verdict>& verdicts) {
   return std::accumulate(verdicts.begin(), verdicts.end(), 0,
-                         [](int sum, const Verdict& v) { return sum + sign_of(v); });
+                         [](int sum, const Verdict& v) { return sum + sign_of(v.choice); });
 }
 
 // Candidates by their mean place in the rankings, equal ones by letter.
@@ -163,6 +157,11 @@ std::string choose(const std::vector<Verdict>& verdicts, const std::vector<doubl
 
 }  // namespace
 
+int sign_of(std::string_view choice) {
+  if (choice == "A" || choice == "A>B") return 1;
+  return choice == "B" || choice == "B>A" ? -1 : 0;
+}
+
 Combined combine(std::span<const Vote> votes, Protocol protocol, const CombineRule& rule) {
   check_rule(protocol, rule);
   const auto sorted = in_call_order(votes);
@@ -201,7 +200,7 @@ OrderAgreement compare_orders(std::span<const Vote> votes, Protocol protocol, co
   Verdict said[2];
   for (int i = 0; i < 2; ++i) said[i].choice = choose(orders[i], mean_scores(orders[i]), protocol, rule);
   if (said[0].choice == said[1].choice) return OrderAgreement::consistent;
-  const int first = sign_of(said[0]), second = sign_of(said[1]);
+  const int first = sign_of(said[0].choice), second = sign_of(said[1].choice);
   if (first > 0 && second < 0) return OrderAgreement::prefers_first;
   if (first < 0 && second > 0) return OrderAgreement::prefers_second;
   return OrderAgreement::inconsistent;

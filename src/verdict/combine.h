@@ -39,6 +39,9 @@ struct CombineRule {
   VoteTies ties = VoteTies::tie;
 };
 
+/// +1 where `choice` (pair, label) says that the first candidate is better, -1 for the second, else 0.
+int sign_of(std::string_view choice);
+
 /// One call of a sample, read.
 struct Vote {
   std::vector<std::uint16_t> presentation;

@@ -16,9 +16,9 @@
 #include <string>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/noise.h"
-#include "cluster/clock.h"
 #include "cluster/coordinator.h"
 #include "cluster/judge.h"
 
@@ -70,7 +70,7 @@ void emulate(std::vector<std::unique_ptr<comm::Link>>& leaders, double rate) {
   for (auto& leader : leaders) leader->send(0, cluster::encode(cluster::Hello{kSlots, "emulated", {}}));
   comm::Backoff backoff;
   while (open > 0) {
-    const double now = cluster::monotonic_seconds();
+    const double now = base::monotonic_seconds();
     bool any = false;
     while (!running.empty() && running.top().seconds <= now) {
       Ending ending = running.top();
@@ -133,10 +133,10 @@ int main(int argc, char** argv) {
     results::Journal journal(folder, "load: made up\n");
     cluster::CoordinatorSettings settings;
     settings.wait_for_all = true;
-    const double cpu_begin = thread_seconds(), begin = cluster::monotonic_seconds();
+    const double cpu_begin = thread_seconds(), begin = base::monotonic_seconds();
     cluster::coordinate(*link, groups, plan, make_item, journal, settings);
     cpu_seconds = thread_seconds() - cpu_begin;
-    wall_seconds = cluster::monotonic_seconds() - begin;
+    wall_seconds = base::monotonic_seconds() - begin;
   }
   emulation.join();
   std::filesystem::remove_all(folder);
