@@ -59,24 +59,31 @@ inline std::vector<Step> follow(TinyJudge& judge, const Prompt& prompt, std::int
   return steps;
 }
 
-/// How the steps of a backend compare with those of the CPU backend.
+/// How the steps of a backend compare with those of the CPU backend. Up to the first near-tie of an item the backend goes its own
+/// way; from there on it is led along the CPU's tokens, so that one tie is not counted as all that follows from it.
 struct Comparison {
+  int items = 0;
   int steps = 0;
-  int determined = 0;  ///< steps with a margin that bf16 cannot overturn
-  int free = 0;        ///< of them before the first near-tie of their prompt: not steered by the CPU's tokens
-  int different = 0;   ///< of the determined: another token
+  int equal = 0;       ///< steps with the CPU's token
+  int near_ties = 0;   ///< steps whose margin is below the tolerance: either token is right
+  int led = 0;         ///< steps after the first near-tie of their item
+  int different = 0;   ///< steps with another token though the margin is not below the tolerance
   float largest_error = 0;  ///< of the best log-probability, over all steps with the same token
 
+  int determined() const { return steps - near_ties; }
+
   void add(const std::vector<Step>& ours, const std::vector<Step>& cpu, float tolerance) {
-    bool free_run = true;
+    ++items;
+    bool tied = false;
     for (std::size_t i = 0; i < cpu.size(); ++i) {
+      const bool same = ours[i].id == cpu[i].id, near_tie = cpu[i].margin() < tolerance;
       ++steps;
-      free_run = free_run && cpu[i].margin() >= tolerance;
-      if (ours[i].id == cpu[i].id) largest_error = std::max(largest_error, std::abs(ours[i].best - cpu[i].best));
-      if (cpu[i].margin() < tolerance) continue;
-      ++determined;
-      free += free_run;
-      different += ours[i].id != cpu[i].id;
+      equal += same;
+      near_ties += near_tie;
+      led += tied;
+      different += !same && !near_tie;
+      if (same) largest_error = std::max(largest_error, std::abs(ours[i].best - cpu[i].best));
+      tied = tied || near_tie;
     }
   }
 };
