@@ -1,5 +1,7 @@
 #include "kernels/cpu/linear.h"
 
+#include <utility>
+
 #include "hwy/cache_control.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -25,22 +27,91 @@ constexpr int panels_for(int rows) {
   return rows == 1 ? 4 : rows <= 3 ? 2 : 1;
 }
 
-/// Weights are asked for this far ahead in each panel: the panels are more streams than the hardware follows
-/// well, and each is read once.
-inline constexpr std::size_t kPrefetchBytes = 1024;
+/// Most k of a block when several tiles share a panel: a tile's part of x and the panel's stay in the first-level cache
+/// together, the block's part of x in the second.
+inline constexpr std::int64_t kBlockK = 640;
+
+/// With one tile, each weight is read once: it is asked for this far ahead in its own panel, since the panels are more
+/// streams than the hardware follows well. With several tiles, they ask for the next panel together.
+constexpr std::size_t prefetch_bytes(int panels) { return panels == 1 ? 4096 : 1024; }
+
+/// A range of k within one segment; `length` < 0 after the last one.
+struct Block {
+  int segment = 0;
+  std::int64_t first = 0, length = 0;  ///< within the segment
+  std::int64_t k = 0;                  ///< first k of all
+  std::size_t bytes = 0;               ///< of a panel's weights before it
+  bool is_first = true, is_last = true;
+};
+
+/// Equal parts of what is left of a segment, the first ones even: a short last block would cost as much as a long one.
+inline void set_length(const Segments& segments, std::int64_t most, Block& block) {
+  const std::int64_t left = segments.length[block.segment] - block.first;
+  const std::int64_t parts = left > most ? (left + most - 1) / most : 1;
+  block.length = parts > 1 ? (left / parts + 1) / 2 * 2 : left;
+  block.is_first = block.first == 0;
+  block.is_last = parts <= 1;
+}
+
+inline Block first_block(const Segments& segments, std::int64_t most) {
+  Block block;
+  set_length(segments, most, block);
+  return block;
+}
+
+template <WeightType kType>
+Block next_block(const Segments& segments, std::int64_t most, Block block) {
+  const std::int64_t stored = kType == WeightType::bf16 ? (block.length + 1) / 2 * 2 : block.length;
+  block.bytes += static_cast<std::size_t>(stored) * kPanelColumns * weight_bytes(kType);
+  block.k += block.length;
+  block.first += block.length;
+  if (block.is_last) {
+    if (++block.segment == segments.count) {
+      block.length = -1;
+      return block;
+    }
+    block.first = 0;
+  }
+  set_length(segments, most, block);
+  return block;
+}
+
+/// Where sums of a tile stand: rows `stride` floats apart.
+struct Sums {
+  float* at = nullptr;
+  std::size_t stride = 0;
+};
+
+/// One tile of x times a few panels over one block of k: to = (from or 0) + x w, then + add[0], + add[1], + bias.
+struct TileTask {
+  const float* x;
+  const std::byte* panels;
+  std::size_t panel_stride;
+  std::int64_t length;
+  const std::byte* ahead;  ///< what to have in the cache soon; moves on by `ahead_step` bytes a k (bf16: two k)
+  std::size_t ahead_step;
+  int rows, columns;
+  Sums from, add[2], to;
+  const float* bias;
+};
+
+/// For lambdas of inner loops: what is inlined and unrolled before anything else stays in registers with GCC 12.
+#define INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
+
+template <class Body, int... kIndex>
+HWY_INLINE HWY_ATTR void unroll(std::integer_sequence<int, kIndex...>, const Body& body) {
+  (body(kIndex), ...);
+}
+/// body(0) … body(N - 1).
+template <int N, class Body>
+HWY_INLINE HWY_ATTR void unroll(const Body& body) {
+  unroll(std::make_integer_sequence<int, N>{}, body);
+}
 
 template <int R, int V>
 struct Accumulators {
   F32 v[R][V];
 };
-
-template <int R, int V>
-HWY_INLINE HWY_ATTR void clear(Accumulators<R, V>& sum) {
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) sum.v[r][v] = hn::Zero(F32Tag());
-}
 
 /// sum += x * w, one fused multiply-add that stays in the register of `sum`: left to choose, GCC 12 puts the result
 /// into that of x and keeps sums in memory, at two thirds of the speed.
@@ -52,176 +123,273 @@ HWY_INLINE HWY_ATTR void accumulate(F32& sum, F32 x, F32 w) {
 #endif
 }
 
-/// sum[r][v] += x[r] * w[v] for one k.
-template <int R, int V>
-HWY_INLINE HWY_ATTR void rank_one(Accumulators<R, V>& sum, const float* HWY_RESTRICT x, const F32 (&w)[V]) {
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    const F32 broadcast = hn::Set(F32Tag(), x[r]);
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) accumulate(sum.v[r][v], broadcast, w[v]);
+/// sum[r][v] += x[r] * weight(v) for one k. The side with fewer vectors is held in registers.
+template <int R, int V, class Weight>
+HWY_INLINE HWY_ATTR void rank_one(Accumulators<R, V>& sum, const float* HWY_RESTRICT x, const Weight& weight) {
+  const F32Tag d;
+  if constexpr (R < V) {
+    F32 broadcast[R];
+    unroll<R>([&](int r) INLINE_LAMBDA { broadcast[r] = hn::Set(d, x[r]); });
+    unroll<V>([&](int v) INLINE_LAMBDA {
+      const F32 w = weight(v);
+      unroll<R>([&](int r) INLINE_LAMBDA { accumulate(sum.v[r][v], broadcast[r], w); });
+    });
+  } else {
+    F32 w[V];
+    unroll<V>([&](int v) INLINE_LAMBDA { w[v] = weight(v); });
+    unroll<R>([&](int r) INLINE_LAMBDA {
+      const F32 broadcast = hn::Set(d, x[r]);
+      unroll<V>([&](int v) INLINE_LAMBDA { accumulate(sum.v[r][v], broadcast, w[v]); });
+    });
   }
 }
 
 template <int P>
 HWY_INLINE HWY_ATTR void prefetch(const std::byte* at, std::size_t panel_stride) {
-#pragma GCC unroll 16
-  for (int p = 0; p < P; ++p) hwy::Prefetch(at + p * panel_stride + kPrefetchBytes);
+  unroll<P>([&](int p) INLINE_LAMBDA { hwy::Prefetch(at + static_cast<std::size_t>(p) * panel_stride); });
 }
 
-/// One segment of `length` k. `panel[p]` is the first weight of the segment in panel p.
 template <WeightType kType, int R, int P>
-HWY_INLINE HWY_ATTR void segment_sum(const float* HWY_RESTRICT x, const std::byte* HWY_RESTRICT panels,
-                                     std::size_t panel_stride, std::int64_t length,
-                                     Accumulators<R, P* static_cast<int>(kParts)>& sum) {
-  constexpr int kV = P * static_cast<int>(kParts);
+HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* static_cast<int>(kParts)>& sum) {
   const F32Tag d;
-  clear(sum);
+  const std::byte* HWY_RESTRICT at = task.panels;  // moves on through the first panel; the others are `stride` further
+  const float* HWY_RESTRICT x = task.x;
+  const std::byte* ahead = task.ahead;
+  const std::size_t stride = task.panel_stride, ahead_step = task.ahead_step;
+  const auto vector_at = [&](int v, std::size_t bytes) INLINE_LAMBDA {
+    return at + static_cast<std::size_t>(v / static_cast<int>(kParts)) * stride +
+           static_cast<std::size_t>(v % static_cast<int>(kParts)) * kLanes * bytes;
+  };
   if constexpr (kType == WeightType::bf16) {
-    constexpr std::size_t kPairBytes = 2 * kPanelColumns * sizeof(std::uint16_t);
     const U32Tag du;
     const auto high = hn::Set(du, 0xFFFF0000u);
-    std::int64_t k = 0;
-    const auto pair_bits = [&](int v) HWY_ATTR {
-      return hn::Load(du, reinterpret_cast<const std::uint32_t*>(panels + (v / kParts) * panel_stride) +
-                              k / 2 * kPanelColumns + (v % kParts) * kLanes);
+    const auto pair = [&](int v) INLINE_LAMBDA { return hn::Load(du, reinterpret_cast<const std::uint32_t*>(vector_at(v, 4))); };
+    const auto even = [&](int v) INLINE_LAMBDA { return hn::BitCast(d, hn::ShiftLeft<16>(pair(v))); };
+    const auto odd = [&](int v) INLINE_LAMBDA {
+      // A mask is one register too many for three rows of AVX2.
+      if constexpr (R == 3 && P == 2 && kParts == 2) return hn::BitCast(d, hn::ShiftLeft<16>(hn::ShiftRight<16>(pair(v))));
+      return hn::BitCast(d, hn::And(pair(v), high));
     };
-    for (; k + 2 <= length; k += 2) {
-      F32 w[kV];
-#pragma GCC unroll 16
-      for (int v = 0; v < kV; ++v) w[v] = hn::BitCast(d, hn::ShiftLeft<16>(pair_bits(v)));
-      rank_one(sum, x + k * R, w);
-      prefetch<P>(panels + static_cast<std::size_t>(k / 2) * kPairBytes, panel_stride);
-      HWY_FENCE;  // load the odd k again rather than hold all of it in registers
-#pragma GCC unroll 16
-      for (int v = 0; v < kV; ++v) w[v] = hn::BitCast(d, hn::And(pair_bits(v), high));
-      rank_one(sum, x + (k + 1) * R, w);
-      HWY_FENCE;
+    for (std::int64_t pairs = task.length / 2; pairs > 0; --pairs) {
+      rank_one(sum, x, even);
+      prefetch<P>(ahead, stride);
+      asm("" : "+r"(at));  // load the odd k again rather than hold all of it in registers
+      rank_one(sum, x + R, odd);
+      at += 2 * kPanelColumns * sizeof(std::uint16_t);
+      x += 2 * R;
+      ahead += ahead_step;
     }
-    if (k < length) {
-      F32 w[kV];
-#pragma GCC unroll 16
-      for (int v = 0; v < kV; ++v) w[v] = hn::BitCast(d, hn::ShiftLeft<16>(pair_bits(v)));
-      rank_one(sum, x + k * R, w);
-    }
+    if (task.length % 2 == 1) rank_one(sum, x, even);
   } else {
-    for (std::int64_t k = 0; k < length; ++k) {
-      F32 w[kV];
-#pragma GCC unroll 16
-      for (int v = 0; v < kV; ++v) {
-        const std::byte* panel = panels + (v / kParts) * panel_stride;
-        const std::size_t offset = static_cast<std::size_t>(k) * kPanelColumns + (v % kParts) * kLanes;
-        if constexpr (kType == WeightType::f32) {
-          w[v] = hn::Load(d, reinterpret_cast<const float*>(panel) + offset);
-        } else {
-          const hn::Rebind<hwy::float16_t, F32Tag> dh;
-          w[v] = hn::PromoteTo(d, hn::Load(dh, reinterpret_cast<const hwy::float16_t*>(panel) + offset));
-        }
+    const auto weight = [&](int v) INLINE_LAMBDA {
+      if constexpr (kType == WeightType::f32) {
+        return hn::Load(d, reinterpret_cast<const float*>(vector_at(v, 4)));
+      } else {
+        const hn::Rebind<hwy::float16_t, F32Tag> dh;
+        return hn::PromoteTo(d, hn::Load(dh, reinterpret_cast<const hwy::float16_t*>(vector_at(v, 2))));
       }
-      rank_one(sum, x + k * R, w);
-      prefetch<P>(panels + static_cast<std::size_t>(k) * kPanelColumns * weight_bytes(kType), panel_stride);
+    };
+    for (std::int64_t k = 0; k < task.length; ++k) {
+      prefetch<P>(ahead, stride);
+      rank_one(sum, x, weight);
+      at += kPanelColumns * weight_bytes(kType);
+      x += R;
+      ahead += ahead_step;
     }
   }
 }
 
-template <int R, int V>
-HWY_INLINE HWY_ATTR void store(const Accumulators<R, V>& sum, float (&to)[R][V * kLanes]) {
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) hn::StoreU(sum.v[r][v], F32Tag(), to[r] + v * kLanes);
+/// body(sum of row r and vector v, floats from the tile's first sum to it).
+template <int R, int V, class Body>
+HWY_INLINE HWY_ATTR void each_sum(Accumulators<R, V>& sum, std::size_t stride, const Body& body) {
+  unroll<R>([&](int r) INLINE_LAMBDA {
+    unroll<V>([&](int v) INLINE_LAMBDA {
+      body(sum.v[r][v], static_cast<std::size_t>(r) * stride + static_cast<std::size_t>(v) * kLanes);
+    });
+  });
 }
 
-/// sum = from + sum.
-template <int R, int V>
-HWY_INLINE HWY_ATTR void add_to(const float (&from)[R][V * kLanes], Accumulators<R, V>& sum) {
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) sum.v[r][v] = hn::Add(hn::LoadU(F32Tag(), from[r] + v * kLanes), sum.v[r][v]);
-}
-
+/// P panels and all R rows of a tile.
 template <WeightType kType, int R, int P>
-HWY_NOINLINE HWY_ATTR void tile_product(const LinearTask& task, int first_panel) {
-  constexpr int kV = P * static_cast<int>(kParts), kWidth = P * kPanelColumns;
-  const std::byte* panels = task.panels + first_panel * task.panel_stride_bytes;
-  const float* x = task.tile;
-  Accumulators<R, kV> sum;
-  float halves[2][R][kWidth];  // sums of segment 0, then of 0 + 1; sum of segment 2
-  for (int s = 0; s < task.segments.count; ++s) {
-    const std::int64_t length = task.segments.length[s];
-    segment_sum<kType, R, P>(x, panels, task.panel_stride_bytes, length, sum);
-    x += length * R;
-    panels +=
-        (kType == WeightType::bf16 ? (length + 1) / 2 * 2 : length) * kPanelColumns * weight_bytes(kType);
-    if (s % 2 == 1) add_to<R, kV>(halves[s / 2], sum);
-    if (s == 3) add_to<R, kV>(halves[0], sum);
-    if (s + 1 < task.segments.count) store<R, kV>(sum, halves[s / 2]);
+HWY_NOINLINE HWY_ATTR void whole_product(const TileTask& task) {
+  const F32Tag d;
+  Accumulators<R, P * static_cast<int>(kParts)> sum;
+  if (task.from.at) {
+    each_sum(sum, task.from.stride, [&](F32& s, std::size_t at) INLINE_LAMBDA { s = hn::LoadU(d, task.from.at + at); });
+  } else {
+    each_sum(sum, 0, [&](F32& s, std::size_t) INLINE_LAMBDA { s = hn::Zero(d); });
   }
-  const int first = first_panel * kPanelColumns;
-  const int width = task.columns - first < kWidth ? task.columns - first : kWidth;
-  if (width == kWidth && task.rows == R) {
-#pragma GCC unroll 16
-    for (int v = 0; v < kV; ++v) {
-      const F32 bias = task.bias ? hn::LoadU(F32Tag(), task.bias + first + v * kLanes) : hn::Zero(F32Tag());
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r)
-        hn::StoreU(task.bias ? hn::Add(sum.v[r][v], bias) : sum.v[r][v], F32Tag(),
-                   task.y + r * task.y_stride + first + v * kLanes);
-    }
-    return;
+  add_products<kType, R, P>(task, sum);
+  for (const Sums& add : task.add)
+    if (add.at)
+      each_sum(sum, add.stride, [&](F32& s, std::size_t at) INLINE_LAMBDA { s = hn::Add(hn::LoadU(d, add.at + at), s); });
+  if (task.bias)
+    each_sum(sum, 0, [&](F32& s, std::size_t at) INLINE_LAMBDA { s = hn::Add(s, hn::LoadU(d, task.bias + at)); });
+  each_sum(sum, task.to.stride, [&](const F32& s, std::size_t at) INLINE_LAMBDA { hn::StoreU(s, d, task.to.at + at); });
+}
+
+/// A tile at the edge of y: works on copies that have room for all rows and panels.
+template <WeightType kType, int R, int P>
+HWY_NOINLINE HWY_ATTR void edge_product(const TileTask& task) {
+  constexpr int kWidth = P * kPanelColumns;
+  float copies[5][R * kWidth] = {};
+  const int columns = task.columns < kWidth ? task.columns : kWidth;
+  const auto copy = [&](const Sums& sums, float* to) {
+    if (!sums.at) return Sums{};
+    for (int r = 0; r < task.rows; ++r)
+      for (int c = 0; c < columns; ++c) to[r * kWidth + c] = sums.at[r * sums.stride + c];
+    return Sums{to, kWidth};
+  };
+  TileTask whole = task;
+  whole.from = copy(task.from, copies[0]);
+  whole.add[0] = copy(task.add[0], copies[1]);
+  whole.add[1] = copy(task.add[1], copies[2]);
+  whole.to = {copies[3], kWidth};
+  if (task.bias) {
+    for (int c = 0; c < columns; ++c) copies[4][c] = task.bias[c];
+    whole.bias = copies[4];
   }
-  store<R, kV>(sum, halves[0]);
+  whole_product<kType, R, P>(whole);
   for (int r = 0; r < task.rows; ++r)
-    for (int c = 0; c < width; ++c)
-      task.y[r * task.y_stride + first + c] =
-          task.bias ? halves[0][r][c] + task.bias[first + c] : halves[0][r][c];
+    for (int c = 0; c < columns; ++c) task.to.at[r * task.to.stride + c] = copies[3][r * kWidth + c];
+}
+
+/// The next P panels; `task` moves on to those after them.
+template <WeightType kType, int R, int P>
+HWY_INLINE HWY_ATTR void panels_product(TileTask& task) {
+  constexpr int kWidth = P * kPanelColumns;
+  if (task.columns >= kWidth && task.rows == R) {
+    whole_product<kType, R, P>(task);
+  } else {
+    edge_product<kType, R, P>(task);
+  }
+  for (Sums* sums : {&task.from, &task.add[0], &task.add[1], &task.to})
+    if (sums->at) sums->at += kWidth;
+  if (task.bias) task.bias += kWidth;
+  task.panels += P * task.panel_stride;
+  task.ahead += P * task.panel_stride;
+  task.columns -= kWidth;
 }
 
 template <WeightType kType, int R>
-HWY_ATTR void rows_product(const LinearTask& task) {
+HWY_ATTR void rows_product(TileTask& task, int panel_count) {
   constexpr int kP = panels_for(R);
-  int panel = 0;
-  for (; panel + kP <= task.panel_count; panel += kP) tile_product<kType, R, kP>(task, panel);
+  int left = panel_count;
+  for (; left >= kP; left -= kP) panels_product<kType, R, kP>(task);
   if constexpr (kP > 4)
-    for (; panel + 4 <= task.panel_count; panel += 4) tile_product<kType, R, 4>(task, panel);
+    for (; left >= 4; left -= 4) panels_product<kType, R, 4>(task);
   if constexpr (kP > 2)
-    for (; panel + 2 <= task.panel_count; panel += 2) tile_product<kType, R, 2>(task, panel);
-  for (; panel < task.panel_count; ++panel) tile_product<kType, R, 1>(task, panel);
+    for (; left >= 2; left -= 2) panels_product<kType, R, 2>(task);
+  for (; left > 0; --left) panels_product<kType, R, 1>(task);
 }
 
 template <WeightType kType>
-HWY_ATTR void typed_product(const LinearTask& task) {
-  switch (task.padded_rows) {
+HWY_ATTR void typed_product(TileTask& task, int padded_rows, int panel_count) {
+  switch (padded_rows) {
     case 1:
-      return rows_product<kType, 1>(task);
+      return rows_product<kType, 1>(task, panel_count);
     case 2:
-      return rows_product<kType, 2>(task);
+      return rows_product<kType, 2>(task, panel_count);
     case 3:
-      return rows_product<kType, 3>(task);
+      return rows_product<kType, 3>(task, panel_count);
     case 4:
-      return rows_product<kType, 4>(task);
+      return rows_product<kType, 4>(task, panel_count);
+    case 5:
+      return rows_product<kType, 5>(task, panel_count);
     case 6:
-      return rows_product<kType, 6>(task);
+      return rows_product<kType, 6>(task, panel_count);
 #if HWY_TARGET == HWY_AVX3
     case 8:
-      return rows_product<kType, 8>(task);
+      return rows_product<kType, 8>(task, panel_count);
     case 12:
-      return rows_product<kType, 12>(task);
+      return rows_product<kType, 12>(task, panel_count);
 #endif
+  }
+}
+
+template <WeightType kType>
+HWY_ATTR void typed_linear(const LinearTask& task) {
+  const bool is_shared = task.tile_count > 1;
+  int group = 1, rows = 0;
+  for (int t = 0; t < task.tile_count; ++t) {
+    const int wanted = panels_for(task.tiles[t].padded_rows);
+    group = wanted > group ? wanted : group;
+    rows += task.tiles[t].rows;
+  }
+  const std::size_t width = static_cast<std::size_t>(task.panel_count) * kPanelColumns;
+  const std::size_t step_bytes = kPanelColumns * (kType == WeightType::f32 ? 4 : kType == WeightType::bf16 ? 4 : 2);
+
+  const auto multiply = [&](const Block& block, int panel, const std::byte* next) HWY_ATTR {
+    const std::size_t column = static_cast<std::size_t>(panel) * kPanelColumns;
+    const bool is_sum_done = block.is_last && block.segment + 1 == task.segments.count;
+    const std::byte* panels = task.panels + static_cast<std::size_t>(panel) * task.panel_stride_bytes + block.bytes;
+    const int panel_count = group < task.panel_count - panel ? group : task.panel_count - panel;
+    const auto tiles = static_cast<std::size_t>(task.tile_count);
+    const std::size_t steps = static_cast<std::size_t>(kType == WeightType::bf16 ? block.length / 2 : block.length);
+    TileTask tile;
+    tile.panel_stride = task.panel_stride_bytes;
+    tile.length = block.length;
+    tile.ahead_step = (step_bytes + tiles - 1) / tiles;
+    std::size_t row = 0;
+    for (std::size_t t = 0; t < tiles; ++t) {
+      const RowTile& x = task.tiles[t];
+      const Sums y{task.y + row * task.y_stride + column, task.y_stride};
+      // Segments 0 and 0 + 1 are summed in y, 1 and 3 in the first half of the scratch, 2 in the second.
+      Sums odd, even;
+      if (task.segments.count > 1) {
+        odd = {task.scratch + row * width + column, width};
+        even = {task.scratch + (static_cast<std::size_t>(rows) + row) * width + column, width};
+      }
+      const Sums mine = block.segment == 0 ? y : block.segment == 2 ? even : odd;
+      tile.x = x.x + block.k * x.padded_rows;
+      tile.panels = panels;
+      tile.ahead = is_shared ? next + t * steps * tile.ahead_step : panels + prefetch_bytes(group);
+      tile.rows = x.rows;
+      tile.columns = task.columns - panel * kPanelColumns;
+      tile.from = block.is_first ? Sums{} : mine;
+      tile.add[0] = tile.add[1] = Sums{};
+      tile.to = mine;
+      tile.bias = is_sum_done && task.bias ? task.bias + column : nullptr;
+      if (block.is_last && block.segment % 2 == 1) {
+        if (block.segment == 3) tile.add[0] = even;
+        tile.add[1] = tile.to = y;
+      }
+      typed_product<kType>(tile, x.padded_rows, panel_count);
+      row += static_cast<std::size_t>(x.rows);
+    }
+  };
+
+  Block block = first_block(task.segments, is_shared ? kBlockK : INT64_MAX);
+  if (!is_shared) {
+    for (int panel = 0; panel < task.panel_count; panel += group)
+      for (Block b = block; b.length >= 0; b = next_block<kType>(task.segments, INT64_MAX, b)) multiply(b, panel, nullptr);
+    return;
+  }
+  while (block.length >= 0) {
+    const Block next = next_block<kType>(task.segments, kBlockK, block);
+    for (int panel = 0; panel < task.panel_count; panel += group) {
+      const bool is_last = panel + group >= task.panel_count;
+      const std::byte* soon = !is_last ? task.panels + static_cast<std::size_t>(panel + group) * task.panel_stride_bytes + block.bytes
+                              : next.length >= 0 ? task.panels + next.bytes
+                                                 : task.panels + static_cast<std::size_t>(task.panel_count) * task.panel_stride_bytes;
+      multiply(block, panel, soon);
+    }
+    block = next;
   }
 }
 
 HWY_ATTR void linear(const LinearTask& task) {
   switch (task.type) {
     case WeightType::f32:
-      return typed_product<WeightType::f32>(task);
+      return typed_linear<WeightType::f32>(task);
     case WeightType::f16:
-      return typed_product<WeightType::f16>(task);
+      return typed_linear<WeightType::f16>(task);
     case WeightType::bf16:
-      return typed_product<WeightType::bf16>(task);
+      return typed_linear<WeightType::bf16>(task);
   }
 }
+
+#undef INLINE_LAMBDA
 
 #endif
 }  // namespace HWY_NAMESPACE
@@ -233,6 +401,12 @@ namespace assize::kernels {
 
 int tile_panels(InstructionSet set, int padded) {
   return set == InstructionSet::avx512 ? N_AVX3::panels_for(padded) : N_AVX2::panels_for(padded);
+}
+
+std::size_t linear_scratch_floats(const Segments& segments, int rows, int panel_count) {
+  return segments.count == 1 ? 0
+                             : std::size_t{2} * static_cast<std::size_t>(rows) *
+                                   static_cast<std::size_t>(panel_count) * kPanelColumns;
 }
 
 void linear(InstructionSet set, const LinearTask& task) {

@@ -46,23 +46,33 @@ int tile_panels(InstructionSet set, int padded);
 /// tile[k][padded] = rows of x (`stride` apart) transposed; rows from `rows` to `padded` are 0.
 void pack_rows(const float* x, std::size_t stride, int rows, int padded, std::int64_t k, float* tile);
 
-/// A tile of x times consecutive panels.
+/// Some rows of x, packed by pack_rows.
+struct RowTile {
+  const float* x = nullptr;  ///< [k][padded_rows]
+  int rows = 0;
+  int padded_rows = 0;
+};
+
+/// Tiles of x times consecutive panels.
 struct LinearTask {
   WeightType type = WeightType::f32;
   Segments segments;
-  const float* tile = nullptr;  ///< [k][padded_rows]
-  int rows = 0;
-  int padded_rows = 0;
+  const RowTile* tiles = nullptr;
+  int tile_count = 0;
   const std::byte* panels = nullptr;
   std::size_t panel_stride_bytes = 0;
   int panel_count = 0;
   int columns = 0;              ///< outputs written, in (16 * (panel_count - 1), 16 * panel_count]
   const float* bias = nullptr;  ///< [columns] or null, added after the sum
-  float* y = nullptr;           ///< [rows][columns], rows `y_stride` apart
+  float* y = nullptr;           ///< [rows of all tiles][columns], rows `y_stride` apart
   std::size_t y_stride = 0;
+  float* scratch = nullptr;     ///< linear_scratch_floats
 };
 
-/// y = tile panels^T. Each output is one fp32 accumulator from 0, fused multiply-add over k in increasing
+/// Floats of scratch that a task of `rows` rows and `panel_count` panels needs.
+std::size_t linear_scratch_floats(const Segments& segments, int rows, int panel_count);
+
+/// y = x panels^T. Each output is one fp32 accumulator from 0, fused multiply-add over k in increasing
 /// order, for each segment; segment sums are added (0 + 1) + (2 + 3).
 void linear(InstructionSet set, const LinearTask& task);
 

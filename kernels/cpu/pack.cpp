@@ -60,10 +60,10 @@ int next_tile_rows(InstructionSet set, int remaining, int* padded) {
   int rows;
   if (set == InstructionSet::avx512) {
     rows = remaining <= 12 ? remaining : 8;
-    *padded = rows <= 4 ? rows : rows <= 6 ? 6 : rows <= 8 ? 8 : 12;
+    *padded = rows <= 6 ? rows : rows <= 8 ? 8 : 12;
   } else {
     rows = remaining <= 6 ? remaining : remaining <= 8 ? 4 : 6;
-    *padded = rows <= 4 ? rows : 6;
+    *padded = rows;
   }
   return rows;
 }

@@ -23,6 +23,7 @@ class CpuProduct {
   kernels::InstructionSet set_;
   ThreadPool& pool_;
   Buffer packed_rows_;
+  Buffer scratch_;  ///< of each thread in turn
 };
 
 }  // namespace assize::backend

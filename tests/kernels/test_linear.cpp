@@ -44,7 +44,7 @@ struct Matrix {
   }
 };
 
-/// y [rows, n] of the kernel, tiles cut by `cut` rows (0: as next_tile_rows says).
+/// y [rows, n] of the kernel.
 std::vector<float> run(InstructionSet set, const Matrix& w, const Segments& segments,
                        const std::vector<float>& x, int rows, const float* bias) {
   const std::int64_t k = segments.total();
@@ -59,27 +59,35 @@ std::vector<float> run(InstructionSet set, const Matrix& w, const Segments& segm
                panels + static_cast<std::size_t>(p) * stride);
   const float kUnwritten = 12345.0f;
   std::vector<float> y(static_cast<std::size_t>(rows) * static_cast<std::size_t>(w.rows + 3), kUnwritten);
+  std::vector<RowTile> tiles;
+  std::vector<std::vector<float>> packed;
   for (int first = 0; first < rows;) {
-    LinearTask task;
-    task.rows = next_tile_rows(set, rows - first, &task.padded_rows);
-    REQUIRE(task.rows >= 1);
-    REQUIRE(task.padded_rows >= task.rows);
-    REQUIRE(task.padded_rows <= kMaxTileRows);
-    std::vector<float> tile(static_cast<std::size_t>(task.padded_rows * k));
-    pack_rows(x.data() + first * k, static_cast<std::size_t>(k), task.rows, task.padded_rows, k, tile.data());
-    task.type = w.type;
-    task.segments = segments;
-    task.tile = tile.data();
-    task.panels = panels;
-    task.panel_stride_bytes = stride;
-    task.panel_count = panel_count;
-    task.columns = static_cast<int>(w.rows);
-    task.bias = bias;
-    task.y_stride = static_cast<std::size_t>(w.rows + 3);
-    task.y = y.data() + static_cast<std::size_t>(first) * task.y_stride;
-    linear(set, task);
-    first += task.rows;
+    RowTile tile;
+    tile.rows = next_tile_rows(set, rows - first, &tile.padded_rows);
+    REQUIRE(tile.rows >= 1);
+    REQUIRE(tile.padded_rows >= tile.rows);
+    REQUIRE(tile.padded_rows <= kMaxTileRows);
+    packed.emplace_back(static_cast<std::size_t>(tile.padded_rows * k));
+    pack_rows(x.data() + first * k, static_cast<std::size_t>(k), tile.rows, tile.padded_rows, k, packed.back().data());
+    tile.x = packed.back().data();
+    tiles.push_back(tile);
+    first += tile.rows;
   }
+  std::vector<float> scratch(linear_scratch_floats(segments, rows, panel_count));
+  LinearTask task;
+  task.type = w.type;
+  task.segments = segments;
+  task.tiles = tiles.data();
+  task.tile_count = static_cast<int>(tiles.size());
+  task.panels = panels;
+  task.panel_stride_bytes = stride;
+  task.panel_count = panel_count;
+  task.columns = static_cast<int>(w.rows);
+  task.bias = bias;
+  task.y = y.data();
+  task.y_stride = static_cast<std::size_t>(w.rows + 3);
+  task.scratch = scratch.data();
+  linear(set, task);
   std::vector<float> compact;
   for (int r = 0; r < rows; ++r) {
     const auto* row = y.data() + r * (w.rows + 3);
@@ -102,7 +110,7 @@ Segments cut(std::int64_t k, int count) {
 TEST_CASE("linear: every element against a double reference; the same bits on every instruction set") {
   const auto type = GENERATE(WeightType::f32, WeightType::f16, WeightType::bf16);
   const int count = GENERATE(1, 2, 4);
-  for (const auto& [n, k] : {std::pair{1, 5}, {16, 64}, {17, 7}, {131, 97}, {160, 31}}) {
+  for (const auto& [n, k] : {std::pair{1, 5}, {16, 64}, {17, 7}, {131, 97}, {160, 31}, {35, 1100}}) {
     const Matrix w(type, n, k, static_cast<std::uint64_t>(n * 1000 + k));
     test::Values values(3);
     for (const int rows : {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 20, 25}) {
