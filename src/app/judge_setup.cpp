@@ -163,6 +163,7 @@ class LoadedJudge final : public cluster::Judge {
 
   void submit(const cluster::WorkItem& item) override { judge_->submit(item); }
   bool step(std::vector<results::Judgement>& finished) override { return judge_->step(finished); }
+  void cancel(const base::Hash128& call) override { judge_->cancel(call); }
   void cancel_all() override { judge_->cancel_all(); }
   std::size_t unfinished() const override { return judge_->unfinished(); }
   engine::EngineCounters counters() const override { return judge_->counters(); }

@@ -174,11 +174,17 @@ class Coordinator {
   }
 
   void take(results::Judgement&& judgement, int peer, double now) {
-    const auto place = places_.find(base::digest(judgement.key));
-    if (place == places_.end() || !queue_.call_finished(place->second.item, place->second.call, static_cast<std::uint32_t>(judgement.token_ids.size()))) {
+    const base::Hash128 digest = base::digest(judgement.key);
+    const auto place = places_.find(digest);
+    const auto tokens = static_cast<std::uint32_t>(judgement.token_ids.size());
+    const auto taken = place == places_.end()
+                           ? WorkQueue::Taken{}
+                           : queue_.call_finished(peer, place->second.item, place->second.call, tokens);
+    if (!taken) {
       ++progress_.dropped;
       return;
     }
+    for (const int other : taken.others) link_.send(other, encode(Drop{digest}));
     judgement.group = peer;
     judgement.seconds = now - place->second.leased_seconds;
     progress_.last_judgement_seconds = now - started_seconds_;

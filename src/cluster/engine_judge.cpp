@@ -135,6 +135,15 @@ std::vector<float> EngineJudge::by_label(const std::vector<float>& watched) cons
   return out;
 }
 
+void EngineJudge::cancel(const base::Hash128& call) {
+  const auto is_it = [&](const results::Judgement& row) { return base::digest(row.key) == call; };
+  std::erase_if(refused_, is_it);
+  const auto found = std::find_if(open_.begin(), open_.end(), [&](const auto& entry) { return is_it(entry.second.row); });
+  if (found == open_.end()) return;
+  engine_.cancel(found->first);
+  open_.erase(found);
+}
+
 void EngineJudge::cancel_all() {
   for (const auto& [id, row] : open_) engine_.cancel(id);
   open_.clear();

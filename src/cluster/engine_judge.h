@@ -24,6 +24,7 @@ class EngineJudge final : public Judge {
 
   void submit(const WorkItem& item) override;
   bool step(std::vector<results::Judgement>& finished) override;
+  void cancel(const base::Hash128& call) override;
   void cancel_all() override;
   std::size_t unfinished() const override { return open_.size() + refused_.size(); }
   engine::EngineCounters counters() const override { return engine_.counters(); }

@@ -138,6 +138,12 @@ bool FakeJudge::step(std::vector<results::Judgement>& finished) {
   return true;
 }
 
+void FakeJudge::cancel(const base::Hash128& call) {
+  const auto is_it = [&](const Pending& pending) { return base::digest(pending.judgement.key) == call; };
+  std::erase_if(waiting_, is_it);
+  std::erase_if(running_, is_it);
+}
+
 void FakeJudge::cancel_all() {
   waiting_.clear();
   running_.clear();

@@ -58,6 +58,7 @@ class FakeJudge final : public Judge {
 
   void submit(const WorkItem& item) override;
   bool step(std::vector<results::Judgement>& finished) override;
+  void cancel(const base::Hash128& call) override;
   void cancel_all() override;
   std::size_t unfinished() const override { return running_.size() + waiting_.size(); }
   engine::EngineCounters counters() const override { return counters_; }

@@ -19,6 +19,8 @@ class Judge {
   virtual void submit(const WorkItem& item) = 0;
   /// Works a little and appends the judgements that ended. Returns false when nothing was left to do.
   virtual bool step(std::vector<results::Judgement>& finished) = 0;
+  /// Forgets the call of this digest if it is unfinished; no judgement comes of it.
+  virtual void cancel(const base::Hash128& call) = 0;
   /// Forgets everything unfinished; no judgement comes of it.
   virtual void cancel_all() = 0;
   virtual std::size_t unfinished() const = 0;  ///< calls

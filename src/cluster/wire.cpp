@@ -12,9 +12,16 @@ using base::ByteWriter;
 using base::Error;
 using base::ErrorKind;
 
-enum class Tag : std::uint8_t { hello = 1, finished, alive, fatal, bye, lease, shutdown, welcome, restart };
+enum class Tag : std::uint8_t { hello = 1, finished, alive, fatal, bye, lease, shutdown, welcome, restart, drop };
 
 [[noreturn]] void refuse(const std::string& what) { throw Error("message not understood: " + what, ErrorKind::failed); }
+
+base::Hash128 get_hash(ByteReader& in) {
+  base::Hash128 hash;
+  hash.low = in.get<std::uint64_t>();
+  hash.high = in.get<std::uint64_t>();
+  return hash;
+}
 
 void put(ByteWriter& out, const text::PromptText& prompt) {
   out.put(static_cast<std::uint32_t>(prompt.segments.size()));
@@ -58,8 +65,7 @@ WorkItem get_item(ByteReader& in) {
     for (auto images = in.get<std::uint32_t>(); images > 0; --images) prompt.images.push_back(in.text());
     prompt.image_width_px = in.get<int>();
     prompt.image_height_px = in.get<int>();
-    prompt.asked.low = in.get<std::uint64_t>();
-    prompt.asked.high = in.get<std::uint64_t>();
+    prompt.asked = get_hash(in);
     item.prompts.push_back(std::move(prompt));
   }
   for (auto count = in.get<std::uint32_t>(); count > 0; --count) {
@@ -98,6 +104,7 @@ struct Encoder {
     put(out, m.item);
   }
   void operator()(const Restart&) { out.put(Tag::restart); }
+  void operator()(const Drop& m) { out.put(Tag::drop).put(m.call.low).put(m.call.high); }
   void operator()(const Shutdown&) { out.put(Tag::shutdown); }
   void operator()(const Welcome& m) { out.put(Tag::welcome).put(m.run_folder).put(m.identity).put(m.epoch).put(m.group); }
 };
@@ -128,6 +135,7 @@ Message read_message(ByteReader& in) {
     case Tag::bye: return Bye{};
     case Tag::lease: return Lease{get_item(in)};
     case Tag::restart: return Restart{};
+    case Tag::drop: return Drop{get_hash(in)};
     case Tag::shutdown: return Shutdown{};
     case Tag::welcome: {
       Welcome m;
@@ -157,10 +165,12 @@ Message decode(std::span<const std::byte> bytes) {
 }
 
 std::vector<std::byte> encode(const StepOrder& order) {
-  if (order.next == StepOrder::Next::step && order.items.empty()) return {};
+  if (order.next == StepOrder::Next::step && order.items.empty() && order.drops.empty()) return {};
   ByteWriter out;
   out.put(order.next).put(static_cast<std::uint32_t>(order.items.size()));
   for (const WorkItem& item : order.items) put(out, item);
+  out.put(static_cast<std::uint32_t>(order.drops.size()));
+  for (const base::Hash128& call : order.drops) out.put(call.low).put(call.high);
   return out.take();
 }
 
@@ -170,6 +180,7 @@ StepOrder decode_step_order(std::span<const std::byte> bytes) {
   ByteReader in(bytes);
   order.next = in.get<std::uint8_t>() ? StepOrder::Next::leave : StepOrder::Next::step;
   for (auto count = in.get<std::uint32_t>(); count > 0; --count) order.items.push_back(get_item(in));
+  for (auto count = in.get<std::uint32_t>(); count > 0; --count) order.drops.push_back(get_hash(in));
   if (!in.at_end()) refuse("bytes behind its end");
   return order;
 }

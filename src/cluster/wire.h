@@ -50,21 +50,27 @@ struct Welcome {
 struct Lease {
   WorkItem item;
 };
+/// A call that another group has ended: it need not be judged any more. Unknown calls do no harm.
+struct Drop {
+  base::Hash128 call;  ///< digest of its key
+};
 /// A new run begins: say Hello again and count from here.
 struct Restart {};
 /// No more work: leave after the current step, whatever is unfinished.
 struct Shutdown {};
 
-using Message = std::variant<Hello, Finished, Alive, Fatal, Bye, Lease, Shutdown, Welcome, Restart>;
+using Message = std::variant<Hello, Finished, Alive, Fatal, Bye, Lease, Shutdown, Welcome, Restart, Drop>;
 
 std::vector<std::byte> encode(const Message& message);
 /// Throws Error on anything that `encode` did not write.
 Message decode(std::span<const std::byte> bytes);
 
-/// What a leader tells its group before each step. An empty message (no items, go on) is encoded as no bytes.
+/// What a leader tells its group before each step: items to take on, then calls to drop. An empty message (go on) is
+/// encoded as no bytes.
 struct StepOrder {
   enum class Next : std::uint8_t { step, leave } next = Next::step;
   std::vector<WorkItem> items;
+  std::vector<base::Hash128> drops;
 };
 std::vector<std::byte> encode(const StepOrder& order);
 StepOrder decode_step_order(std::span<const std::byte> bytes);

@@ -8,12 +8,14 @@ namespace assize::cluster {
 
 namespace {
 
-/// A group at less than this part of the best speed is slow.
-constexpr double kSlow = 0.8;
 /// The estimate counts as much as this many calls that have been seen.
 constexpr double kPriorCalls = 8;
 
 double load_of(std::uint32_t calls, std::uint32_t slots) { return static_cast<double>(calls) / slots; }
+
+bool has_call(const std::vector<std::uint32_t>& calls, std::uint32_t call) {
+  return std::find(calls.begin(), calls.end(), call) != calls.end();
+}
 
 bool erase_call(std::vector<std::uint32_t>& calls, std::uint32_t call) {
   const auto at = std::find(calls.begin(), calls.end(), call);
@@ -58,36 +60,40 @@ void WorkQueue::group_alive(int group, double now_seconds) {
   found->second.alive_seconds = now_seconds;
 }
 
-bool WorkQueue::call_finished(std::uint64_t item, std::uint32_t call, std::uint32_t output_tokens) {
+WorkQueue::Taken WorkQueue::call_finished(int group, std::uint64_t item, std::uint32_t call, std::uint32_t output_tokens) {
+  Taken taken;
   if (const auto found = leased_.find(item); found != leased_.end()) {
-    std::vector<Part>& parts = found->second;
-    const auto part = std::find_if(parts.begin(), parts.end(), [&](Part& p) { return erase_call(p.calls, call); });
-    if (part != parts.end()) {
-      Group& group = groups_.at(part->group);
-      set_calls(part->group, group, group.calls - 1);
-      learn_speed(group, *part, item, output_tokens);
-      --calls_leased_;
-      if (part->calls.empty()) {
-        if (group.calls == 0) group.has_suspect = false;
-        parts.erase(part);
-        if (parts.empty()) leased_.erase(found);
+    for (Part& part : found->second) {
+      if (!erase_call(part.calls, call)) continue;
+      taken.counts = true;
+      Group& holder = groups_.at(part.group);
+      set_calls(part.group, holder, holder.calls - 1);
+      if (holder.calls == 0) holder.has_suspect = false;
+      if (part.group == group) {
+        learn_speed(holder, part, item, output_tokens);
+      } else {
+        taken.others.push_back(part.group);
       }
-      count_done(item, 1);
-      learn(item, output_tokens);
-      return true;
     }
+    std::erase_if(found->second, [](const Part& part) { return part.calls.empty(); });
+    if (found->second.empty()) leased_.erase(found);
+  }
+  if (taken.counts) {
+    --calls_leased_;
+    count_done(item, 1);
+    learn(item, output_tokens);
+    return taken;
   }
   // A group that was taken out may still bring what it had.
-  if (const auto found = remaining_.find(item); found != remaining_.end()) {
-    if (!erase_call(found->second, call)) return false;
-    if (found->second.empty()) {
-      remaining_.erase(found);
-      suspects_.erase(std::find(suspects_.begin(), suspects_.end(), item));
-    }
-    count_done(item, 1);
-    return true;
+  const auto found = remaining_.find(item);
+  if (found == remaining_.end() || !erase_call(found->second, call)) return taken;
+  if (found->second.empty()) {
+    remaining_.erase(found);
+    suspects_.erase(std::find(suspects_.begin(), suspects_.end(), item));
   }
-  return false;
+  count_done(item, 1);
+  taken.counts = true;
+  return taken;
 }
 
 void WorkQueue::group_lost(int group) {
@@ -95,7 +101,6 @@ void WorkQueue::group_lost(int group) {
   if (lost == groups_.end()) return;
   by_load_.erase({load_of(lost->second.calls, lost->second.slots), group});
   slots_ -= lost->second.slots;
-  calls_leased_ -= lost->second.calls;
   groups_.erase(lost);
   for (auto at = leased_.begin(); at != leased_.end();) {
     const std::uint64_t item = at->first;
@@ -105,19 +110,29 @@ void WorkQueue::group_lost(int group) {
       ++at;
       continue;
     }
-    const auto [waiting, fresh] = remaining_.try_emplace(item);
-    waiting->second.insert(waiting->second.end(), part->calls.begin(), part->calls.end());
-    if (fresh) suspects_.push_back(item);
-    if (++deaths_[item] >= settings_.deaths_until_failed) {
-      count_done(item, waiting->second.size());
-      poisoned_.push_back({item, std::move(waiting->second)});
-      remaining_.erase(waiting);
-      suspects_.erase(std::find(suspects_.begin(), suspects_.end(), item));
-    }
+    std::vector<std::uint32_t> back = std::move(part->calls);
     parts.erase(part);
+    std::erase_if(back, [&](std::uint32_t call) { return std::any_of(parts.begin(), parts.end(), [&](const Part& p) { return has_call(p.calls, call); }); });
+    calls_leased_ -= back.size();
+    take_back(item, back);
     at = parts.empty() ? leased_.erase(at) : std::next(at);
   }
   if (quarantine_ == group) quarantine_ = -1;
+}
+
+/// Calls of a lost group: to be leased again, or poisoned with what already waits of the item.
+void WorkQueue::take_back(std::uint64_t item, const std::vector<std::uint32_t>& calls) {
+  const bool poisoned = ++deaths_[item] >= settings_.deaths_until_failed;
+  const auto found = remaining_.find(item);
+  if (calls.empty() && (found == remaining_.end() || !poisoned)) return;
+  const auto [waiting, fresh] = remaining_.try_emplace(item);
+  waiting->second.insert(waiting->second.end(), calls.begin(), calls.end());
+  if (fresh) suspects_.push_back(item);
+  if (!poisoned) return;
+  count_done(item, waiting->second.size());
+  poisoned_.push_back({item, std::move(waiting->second)});
+  remaining_.erase(waiting);
+  suspects_.erase(std::find(suspects_.begin(), suspects_.end(), item));
 }
 
 QueueEffects WorkQueue::advance(double now_seconds) {
@@ -125,6 +140,7 @@ QueueEffects WorkQueue::advance(double now_seconds) {
   take_out_silent(now_seconds, effects);
   if (!stopped_) {
     lease_suspects(now_seconds, effects);
+    lease_late_again(now_seconds, effects);
     lease_others(now_seconds, effects);
   }
   effects.poisoned = std::exchange(poisoned_, {});
@@ -154,39 +170,6 @@ void WorkQueue::learn(std::uint64_t item, std::uint32_t output_tokens) {
   if (++calls_seen_ < next_sort_) return;
   next_sort_ = 2 * calls_seen_;
   sort_lanes();
-}
-
-/// A group's speed from what its calls took, waiting included.
-void WorkQueue::learn_speed(Group& group, const Part& part, std::uint64_t item, std::uint32_t output_tokens) {
-  const PlannedItem& planned = items_[item];
-  const double seconds = group.alive_seconds - part.leased_seconds;
-  if (seconds <= 0 || output_tokens == 0) return;
-  const double fixed = planned.cost / planned.calls - planned.output_tokens;
-  group.work_done += std::max(0.0, fixed) + output_tokens;
-  group.work_seconds += seconds;
-  // All groups are looked at once for as many calls as there are groups.
-  if (calls_done_ % groups_.size() != 0) return;
-  best_speed_ = 0;
-  for (const auto& [id, other] : groups_) best_speed_ = std::max(best_speed_, speed(other));
-}
-
-double WorkQueue::speed(const Group& group) const {
-  return group.work_seconds > 0 ? group.work_done / group.work_seconds : 0;
-}
-
-/// Brings the next item that the group may take to the front of the lane. False: there is none.
-bool WorkQueue::pick_for(const Group& group, Lane& lane) {
-  const double own = speed(group);
-  if (settings_.order != LeaseOrder::longest_first || own <= 0 || own >= kSlow * best_speed_) return true;
-  const double others_seconds = cost_waiting_ / (best_speed_ * static_cast<double>(slots_));
-  const auto fits = [&](std::uint32_t item) { return learned_cost(item) / items_[item].calls / own <= others_seconds; };
-  if (lane.next_call > 0) return fits(lane.order[lane.next]);
-  const auto begin = lane.order.begin() + static_cast<std::ptrdiff_t>(lane.next);
-  // The order is by cost of all calls, which falls: a search by halves finds the first that fits where calls are equal.
-  const auto found = std::partition_point(begin, lane.order.end(), [&](std::uint32_t item) { return !fits(item); });
-  if (found == lane.order.end()) return false;
-  std::rotate(begin, found, found + 1);
-  return true;
 }
 
 /// Orders the items of which no call is leased yet.
@@ -229,6 +212,7 @@ void WorkQueue::lease_suspects(double now_seconds, QueueEffects& effects) {
     const std::uint64_t item = suspects_.front();
     suspects_.pop_front();
     group.has_suspect = true;
+    calls_leased_ += remaining_.at(item).size();
     lease(id, item, std::move(remaining_.at(item)), now_seconds, effects);
     remaining_.erase(item);
   }
@@ -294,6 +278,7 @@ void WorkQueue::lease_lane(Lane& lane, double now_seconds, QueueEffects& effects
       count_done(item, calls.size());
       poisoned_.push_back({item, std::move(calls)});
     } else {
+      calls_leased_ += calls.size();
       lease(group, item, std::move(calls), now_seconds, effects);
     }
   }
@@ -304,7 +289,6 @@ void WorkQueue::lease(int id, std::uint64_t item, std::vector<std::uint32_t> cal
   Group& group = groups_.at(id);
   if (group.calls == 0) group.alive_seconds = now_seconds;  // it was silent because it had nothing to do
   set_calls(id, group, group.calls + static_cast<std::uint32_t>(calls.size()));
-  calls_leased_ += calls.size();
   std::vector<Part>& parts = leased_[item];
   const auto part = std::find_if(parts.begin(), parts.end(), [&](const Part& p) { return p.group == id; });
   if (part == parts.end()) {

@@ -46,7 +46,7 @@ struct QueueEffects {
     std::uint64_t item = 0;
     std::vector<std::uint32_t> calls;  ///< to be recorded as failed; they count as finished
   };
-  std::vector<Lease> leases;
+  std::vector<Lease> leases;  ///< a call that is with another group already is a second lease of it
   std::vector<int> silent_groups;  ///< taken out: to be cut off
   std::vector<Poisoned> poisoned;
 };
@@ -59,8 +59,9 @@ struct QueueEffects {
 /// that the calls of their suites have had. When less than one round of calls is left, nothing is leased in advance
 /// any more, and items whose outputs outweigh their prompts are leased call by call, so that no group stands idle
 /// beside one that has work to spare. A group that is slower than others gets no item that would keep it busy for
-/// longer than the others need for all that waits. The unfinished calls of a lost group go back in front. An item that was there
-/// when a group was lost is a suspect: it is leased alone, so that a second loss names it.
+/// longer than the others need for all that waits; a call of it that turns out to take that long is leased to a faster
+/// group too, and who ends it first is taken. The unfinished calls of a lost group go back in front. An item that was
+/// there when a group was lost is a suspect: it is leased alone, so that a second loss names it.
 class WorkQueue {
  public:
   WorkQueue(std::vector<PlannedItem> items, const QueueSettings& settings);
@@ -71,9 +72,14 @@ class WorkQueue {
   void group_joined(int group, std::uint32_t slots, double now_seconds);
   /// Any message of a group.
   void group_alive(int group, double now_seconds);
-  /// True if the call was outstanding (leased to whichever group); it is finished now, with this many tokens
-  /// generated. False: drop it.
-  bool call_finished(std::uint64_t item, std::uint32_t call, std::uint32_t output_tokens = 0);
+  /// What a judgement that has come is worth.
+  struct Taken {
+    bool counts = false;      ///< the call was outstanding, with whichever group; it is finished now. Else: drop it.
+    std::vector<int> others;  ///< further groups that work on the call and need not any more
+    explicit operator bool() const { return counts; }
+  };
+  /// `group` has ended the call with this many tokens generated.
+  Taken call_finished(int group, std::uint64_t item, std::uint32_t call, std::uint32_t output_tokens = 0);
   /// The group is gone; its unfinished calls go back.
   void group_lost(int group);
   /// No leases any more; what is leased may end.
@@ -88,6 +94,7 @@ class WorkQueue {
   std::uint64_t calls_done() const { return calls_done_; }
   std::uint64_t calls_total() const { return calls_total_; }
   std::uint64_t calls_leased() const { return calls_leased_; }
+  std::uint64_t second_leases() const { return second_leases_; }  ///< so far
   double cost_done() const { return cost_done_; }
   double cost_total() const { return cost_total_; }
   /// The estimate of an item after what has been seen of its suite.
@@ -96,7 +103,7 @@ class WorkQueue {
  private:
   struct Group {
     std::uint32_t slots = 1;
-    std::uint32_t calls = 0;  ///< outstanding with it
+    std::uint32_t calls = 0;  ///< outstanding with it, second leases too
     double alive_seconds = 0;
     bool has_suspect = false;
     // Of the calls that it has finished:
@@ -122,14 +129,19 @@ class WorkQueue {
     double seen_tokens = 0;
   };
 
+  void take_back(std::uint64_t item, const std::vector<std::uint32_t>& calls);
   void take_out_silent(double now_seconds, QueueEffects& effects);
   void lease_suspects(double now_seconds, QueueEffects& effects);
+  void lease_late_again(double now_seconds, QueueEffects& effects);
+  int fast_group_with_room() const;
   void lease_others(double now_seconds, QueueEffects& effects);
   void lease_lane(Lane& lane, double now_seconds, QueueEffects& effects);
   void lease(int group, std::uint64_t item, std::vector<std::uint32_t> calls, double now_seconds, QueueEffects& effects);
   int group_for(Lane& lane);
   bool pick_for(const Group& group, Lane& lane);
   double speed(const Group& group) const;
+  bool slow(const Group& group) const;
+  double waiting_seconds() const;
   void learn_speed(Group& group, const Part& part, std::uint64_t item, std::uint32_t output_tokens);
   bool has_room(const Group& group) const;
   bool splits(std::uint32_t item) const;
@@ -160,7 +172,9 @@ class WorkQueue {
   std::vector<Learned> learned_;     ///< by suite
   std::uint64_t calls_seen_ = 0;     ///< that taught something
   std::uint64_t next_sort_ = 16;     ///< calls seen when the order is made anew
-  std::uint64_t calls_leased_ = 0;
+  std::uint64_t calls_leased_ = 0;  ///< each once
+  std::uint64_t second_leases_ = 0;
+  std::uint64_t next_look_ = 0;  ///< calls done when late calls are looked for again
   std::uint64_t calls_done_ = 0;
   std::uint64_t calls_total_ = 0;
   double cost_done_ = 0;

@@ -47,8 +47,13 @@ class IsolatingJudge final : public Judge {
     } catch (const std::exception& error) {
       recover(error.what(), before, finished);
     }
-    for (std::size_t i = before; i < finished.size(); ++i) forget(finished[i].key);
+    for (std::size_t i = before; i < finished.size(); ++i) forget(base::digest(finished[i].key));
     return !open_.empty();
+  }
+
+  void cancel(const base::Hash128& call) override {
+    judge_.cancel(call);
+    forget(call);
   }
 
   void cancel_all() override {
@@ -67,7 +72,7 @@ class IsolatingJudge final : public Judge {
   /// After a step that failed and had finished the judgements from `before` on.
   void recover(const std::string& reason, std::size_t before, std::vector<results::Judgement>& finished) {
     if (one_by_one_) return give_up(reason, finished);
-    for (std::size_t i = before; i < finished.size(); ++i) forget(finished[i].key);
+    for (std::size_t i = before; i < finished.size(); ++i) forget(base::digest(finished[i].key));
     isolate(reason);
   }
 
@@ -91,21 +96,24 @@ class IsolatingJudge final : public Judge {
 
   void give_up(const std::string& reason, std::vector<results::Judgement>& finished) {
     judge_.cancel_all();
-    const WorkItem& item = open_.at(current_);
-    for (const WorkCall& call : item.calls) {
+    const auto item = open_.find(current_);
+    if (item == open_.end()) return;
+    for (const WorkCall& call : item->second.calls) {
       const auto same = [&](const results::Judgement& judgement) { return judgement.key == call.key; };
       if (std::any_of(finished.begin(), finished.end(), same)) continue;
-      finished.push_back(failed_judgement(item, call, "the judge failed: " + reason));
+      finished.push_back(failed_judgement(item->second, call, "the judge failed: " + reason));
     }
   }
 
-  void forget(const base::CallKey& key) {
-    const auto found = item_of_.find(base::digest(key));
+  void forget(const base::Hash128& digest) {
+    const auto found = item_of_.find(digest);
     if (found == item_of_.end()) return;
     const auto item = open_.find(found->second);
     item_of_.erase(found);
-    std::erase_if(item->second.calls, [&](const WorkCall& call) { return call.key == key; });
-    if (item->second.calls.empty()) open_.erase(item);
+    std::erase_if(item->second.calls, [&](const WorkCall& call) { return base::digest(call.key) == digest; });
+    if (!item->second.calls.empty()) return;
+    std::erase(waiting_, item->first);
+    open_.erase(item);
   }
 
   Judge& judge_;
@@ -124,6 +132,11 @@ void rest(const WorkerSettings& settings) {
   if (settings.watchdog) settings.watchdog->rest();
 }
 
+void carry_out(const StepOrder& order, Judge& judge) {
+  for (const WorkItem& item : order.items) judge.submit(item);
+  for (const base::Hash128& call : order.drops) judge.cancel(call);
+}
+
 void follow(comm::Comm& group, Judge& judge, const WorkerSettings& settings) {
   std::vector<std::byte> bytes;
   std::vector<results::Judgement> finished;
@@ -133,7 +146,7 @@ void follow(comm::Comm& group, Judge& judge, const WorkerSettings& settings) {
     begin(settings, "a step of the judge");
     const StepOrder order = decode_step_order(bytes);
     if (order.next == StepOrder::Next::leave) return;
-    for (const WorkItem& item : order.items) judge.submit(item);
+    carry_out(order, judge);
     finished.clear();
     judge.step(finished);
   }
@@ -187,6 +200,8 @@ StepOrder receive(comm::Link& link, LeaderSpool& spool, const OnRestart& restart
     Message decoded = decode(message->bytes);
     if (auto* lease = std::get_if<Lease>(&decoded)) {
       order.items.push_back(std::move(lease->item));
+    } else if (const auto* drop = std::get_if<Drop>(&decoded)) {
+      order.drops.push_back(drop->call);
     } else if (std::holds_alternative<Shutdown>(decoded)) {
       order.next = StepOrder::Next::leave;
     } else if (const auto* welcome = std::get_if<Welcome>(&decoded)) {
@@ -218,7 +233,7 @@ void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSetting
     const bool leaving = order.next == StepOrder::Next::leave;
     const double waited = clock() - stepped_seconds;
     const bool may_idle = group.size() == 1 || (waited >= 0 && waited < settings.idle_step_seconds);
-    if (!leaving && order.items.empty() && judge.unfinished() == 0 && may_idle) {
+    if (!leaving && order.items.empty() && order.drops.empty() && judge.unfinished() == 0 && may_idle) {
       rest(settings);
       spool.tick();
       backoff.idle();
@@ -234,7 +249,7 @@ void lead(comm::Comm& group, comm::Link& link, Judge& judge, const WorkerSetting
     }
     begin(settings, "a step of the judge");
     if (!order.items.empty()) meter.items_came(clock());
-    for (const WorkItem& item : order.items) judge.submit(item);
+    carry_out(order, judge);
     finished.clear();
     const double began = clock();
     judge.step(finished);

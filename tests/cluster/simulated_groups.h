@@ -35,6 +35,8 @@ class SimulatedGroups final : public comm::Link {
     if (const auto* lease = std::get_if<cluster::Lease>(&message)) {
       if (lease->item.id == deadly_item_) freeze(peer);
       judges_.at(static_cast<std::size_t>(peer))->submit(lease->item);
+    } else if (const auto* drop = std::get_if<cluster::Drop>(&message)) {
+      judges_.at(static_cast<std::size_t>(peer))->cancel(drop->call);
     } else if (!frozen_.contains(peer)) {
       inbox_.push_back({peer, cluster::encode(cluster::Bye{})});
     }

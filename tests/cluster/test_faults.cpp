@@ -170,6 +170,7 @@ TEST_CASE("a leader whose device is lost says so, and stays until the others are
   struct LostDevice final : Judge {
     void submit(const WorkItem&) override {}
     bool step(std::vector<results::Judgement>&) override { throw base::Broken("the device is lost"); }
+    void cancel(const base::Hash128&) override {}
     void cancel_all() override {}
     std::size_t unfinished() const override { return 1; }
     engine::EngineCounters counters() const override { return {}; }

@@ -23,7 +23,7 @@ std::vector<std::uint64_t> one_by_one(WorkQueue& queue) {
     if (leases.empty()) return order;
     for (const auto& lease : leases) {
       order.push_back(lease.item);
-      for (const std::uint32_t call : lease.calls) queue.call_finished(lease.item, call);
+      for (const std::uint32_t call : lease.calls) queue.call_finished(lease.group, lease.item, call);
     }
   }
 }
@@ -63,7 +63,7 @@ TEST_CASE("the order follows the outputs that suites have had") {
   REQUIRE(leases.size() == 20);
   for (const auto& lease : leases) {
     CHECK(lease.item % 2 == 0);
-    queue.call_finished(lease.item, 0, 10);
+    queue.call_finished(lease.group, lease.item, 0, 10);
   }
   // What is left of the estimate is its share as eight calls beside the twenty that were seen.
   CHECK(queue.learned_cost(0) == Approx(10 + 100 * (20 * 10 + 8 * 100) / 2800.0));
@@ -74,7 +74,7 @@ TEST_CASE("the order follows the outputs that suites have had") {
   WorkQueue both(mixed, settings_of(LeaseOrder::longest_first));
   both.group_joined(0, 16, 0);
   std::size_t done = 0;
-  for (const auto& lease : both.advance(0).leases) done += both.call_finished(lease.item, 0, 10);
+  for (const auto& lease : both.advance(0).leases) done += both.call_finished(lease.group, lease.item, 0, 10).counts;
   REQUIRE(done == 20);
   // Now suite 0 is worth 10 + 36 tokens, less than the 60 of suite 1.
   for (const auto& lease : both.advance(0).leases) CHECK(lease.item >= 60);
@@ -90,7 +90,7 @@ TEST_CASE("near the end items are leased call by call, so that no group stands i
   CHECK(calls[0] == 4);
   CHECK(calls[1] == 4);
   // Both parts end on their own.
-  for (std::uint32_t call = 0; call < 8; ++call) CHECK(queue.call_finished(0, call, 100));
+  for (std::uint32_t call = 0; call < 8; ++call) CHECK(queue.call_finished(0, 0, call, 100));
   CHECK(queue.done());
   CHECK(queue.idle());
 
@@ -150,7 +150,7 @@ TEST_CASE("a slow group gets no item that would outlast all that waits") {
     const int group = now > 500;
     queue.group_alive(group, now);
     for (const auto& [item, holder] : std::map<std::uint64_t, int>(group_of)) {
-      if (holder == group && item < 4) CHECK(queue.call_finished(item, 0, 1000));
+      if (holder == group && item < 4) CHECK(queue.call_finished(group, item, 0, 1000));
     }
     if (now < 500) take(now);
   }
@@ -158,4 +158,57 @@ TEST_CASE("a slow group gets no item that would outlast all that waits") {
   const auto slow = take(1000);
   REQUIRE_FALSE(slow.empty());
   for (const auto item : slow) CHECK(item >= 8);
+}
+
+TEST_CASE("a call of a slow group that would end last goes to a fast group too, and the first to end it counts") {
+  // Group 0 has 10 tokens a second, group 1 has 1.
+  std::vector<PlannedItem> items;
+  for (int i = 0; i < 4; ++i) items.push_back({100.0f - static_cast<float>(i), 1, 100.0f - static_cast<float>(i), 0});
+  WorkQueue queue(items, settings_of(LeaseOrder::longest_first, 2));
+  queue.group_joined(0, 1, 0);
+  queue.group_joined(1, 1, 0);
+  REQUIRE(queue.advance(0).leases.size() == 2);
+  queue.group_alive(0, 100);
+  queue.group_alive(1, 100);
+  CHECK(queue.call_finished(1, 1, 0, 100));
+  CHECK(queue.call_finished(0, 0, 0, 1000));
+  CHECK(queue.advance(100).leases.size() == 2);  // item 2 to group 0, item 3 to group 1
+  queue.group_alive(0, 110);
+  CHECK(queue.call_finished(0, 2, 0, 100));
+  const auto again = queue.advance(110).leases;
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].group == 0);
+  CHECK(again[0].item == 3);
+  CHECK(again[0].calls == std::vector<std::uint32_t>{0});
+  CHECK(queue.calls_leased() == 1);
+  CHECK(queue.second_leases() == 1);
+  CHECK(queue.advance(111).leases.empty());  // no third
+
+  SECTION("the second ends it") {
+    const auto taken = queue.call_finished(0, 3, 0, 98);
+    CHECK(taken.counts);
+    CHECK(taken.others == std::vector<int>{1});
+    CHECK_FALSE(queue.call_finished(1, 3, 0, 98));
+  }
+  SECTION("the first ends it") {
+    CHECK(queue.call_finished(1, 3, 0, 98).others == std::vector<int>{0});
+  }
+  SECTION("one of the two is lost: the other goes on") {
+    queue.group_lost(0);
+    CHECK(queue.calls_leased() == 1);
+    CHECK(queue.advance(122).leases.empty());
+    const auto taken = queue.call_finished(1, 3, 0, 98);
+    CHECK(taken.counts);
+    CHECK(taken.others.empty());
+  }
+  SECTION("both are lost: the call goes back, and the item has ended two groups") {
+    queue.group_lost(0);
+    queue.group_lost(1);
+    const auto effects = queue.advance(122);
+    REQUIRE(effects.poisoned.size() == 1);
+    CHECK(effects.poisoned[0].item == 3);
+  }
+  CHECK(queue.done());
+  CHECK(queue.idle());
+  CHECK(queue.calls_leased() == 0);
 }

@@ -1,4 +1,5 @@
 // Whole runs: plan, queue, link, worker groups as threads, journal.
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <thread>
@@ -65,6 +66,51 @@ std::map<base::Hash128, std::string> expected_table(std::uint64_t items) {
 }
 
 WorkItem make_item(std::uint64_t id) { return support::item_number(id, kVotes); }
+
+/// Two groups of one slot in virtual time: group 0 gives ten tokens a second, group 1 one. Every call has ten.
+class FastAndSlow final : public comm::Link {
+ public:
+  FastAndSlow() {
+    for (const int group : {0, 1}) inbox_.push_back({0, {group, encode(Hello{1, "simulated"})}});
+  }
+  double seconds() const { return seconds_; }
+  std::vector<std::pair<int, base::Hash128>> drops;
+
+  void send(int peer, std::vector<std::byte> bytes) override {
+    const Message message = decode(bytes);
+    if (const auto* lease = std::get_if<Lease>(&message)) {
+      for (const WorkCall& call : lease->item.calls) {
+        results::Judgement row = failed_judgement(lease->item, call, "");
+        row.status = results::Status::ok;
+        row.token_ids.assign(10, 1);
+        double& free = free_[static_cast<std::size_t>(peer)];
+        free = std::max(free, seconds_) + (peer == 0 ? 1 : 10);
+        inbox_.push_back({free, {peer, encode(Finished{std::move(row)})}});
+      }
+    } else if (const auto* drop = std::get_if<Drop>(&message)) {
+      drops.push_back({peer, drop->call});  // its answer is under way already
+    } else {
+      inbox_.push_back({seconds_, {peer, encode(Bye{})}});
+    }
+  }
+
+  /// What has come by now; every look at an empty inbox takes half a second.
+  std::optional<comm::Message> poll() override {
+    const auto first = std::min_element(inbox_.begin(), inbox_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    if (first == inbox_.end() || first->first > seconds_) {
+      seconds_ += 0.5;
+      return std::nullopt;
+    }
+    comm::Message message = std::move(first->second);
+    inbox_.erase(first);
+    return message;
+  }
+
+ private:
+  std::vector<std::pair<double, comm::Message>> inbox_;  ///< with the time at which it is there
+  double free_[2] = {};
+  double seconds_ = 0;
+};
 
 }  // namespace
 
@@ -296,4 +342,25 @@ TEST_CASE("garbage and unasked judgements from a group do no harm") {
   CHECK(outcome.lost_groups == 1);
   CHECK(outcome.progress.dropped == 1);
   CHECK(table_of(run) == expected_table(20));
+}
+
+TEST_CASE("what a slow group would end last is judged by a fast one too; the slow one is told, and one row is kept") {
+  TemporaryFolder run;
+  const auto journal = open_journal(run);
+  std::vector<PlannedItem> plan;
+  for (std::uint64_t id = 0; id < 12; ++id) plan.push_back({40, 4, 10, 0});
+  FastAndSlow groups;
+  CoordinatorSettings settings;
+  settings.clock = [&] { return groups.seconds(); };
+  const RunOutcome outcome = coordinate(groups, 2, plan, make_item, *journal, settings);
+  CHECK(outcome.ending == Ending::complete);
+  CHECK(outcome.progress.calls_done == 48);
+  CHECK(outcome.lost_groups == 0);
+  REQUIRE_FALSE(groups.drops.empty());
+  const auto rows = table_of(run);
+  CHECK(rows.size() == 48);
+  for (const auto& [group, call] : groups.drops) {
+    CHECK(group == 1);
+    CHECK(rows.contains(call));
+  }
 }

@@ -30,7 +30,7 @@ GroupCounters some_counters() {
 std::vector<Message> one_of_each() {
   return {Hello{17, "host a", {1e11, 2e10, 2}}, Finished{support::judgement_number(11)}, Alive{some_counters()},
           Fatal{"no such model", base::ErrorKind::usage}, Bye{}, Lease{support::item_number(3)}, Shutdown{},
-          Welcome{"/runs/a", "model: 1\n", 7, 2}, Restart{}};
+          Welcome{"/runs/a", "model: 1\n", 7, 2}, Restart{}, Drop{{3, 4}}};
 }
 
 }  // namespace
@@ -52,6 +52,7 @@ TEST_CASE("every message survives the wire") {
   CHECK(hello.ceiling.flop_per_second == 1e11);
   CHECK(hello.ceiling.bytes_per_second == 2e10);
   CHECK(hello.ceiling.threads == 2);
+  CHECK(std::get<Drop>(decode(encode(Message{Drop{{3, 4}}}))).call == base::Hash128{3, 4});
   const auto lease = std::get<Lease>(decode(encode(Message{Lease{support::item_number(3)}})));
   const WorkItem item = support::item_number(3);
   REQUIRE(lease.item.prompts.size() == item.prompts.size());
@@ -73,11 +74,15 @@ TEST_CASE("a step order survives the wire, and no news is no bytes") {
   CHECK(decode_step_order({}).next == StepOrder::Next::step);
   StepOrder order;
   order.items = {support::item_number(1), support::item_number(2)};
+  order.drops = {{1, 2}, {3, 4}};
   const StepOrder back = decode_step_order(encode(order));
   CHECK(back.next == StepOrder::Next::step);
   REQUIRE(back.items.size() == 2);
   CHECK(back.items[1].calls.back().key == order.items[1].calls.back().key);
-  order = {StepOrder::Next::leave, {}};
+  CHECK(back.drops == order.drops);
+  order = {StepOrder::Next::step, {}, {{5, 6}}};
+  CHECK(decode_step_order(encode(order)).drops == order.drops);
+  order = {StepOrder::Next::leave, {}, {}};
   CHECK(decode_step_order(encode(order)).next == StepOrder::Next::leave);
 }
 

@@ -90,7 +90,7 @@ void emulate(std::vector<std::unique_ptr<comm::Link>>& leaders, double rate) {
         const cluster::Message decoded = cluster::decode(message->bytes);
         if (const auto* lease = std::get_if<cluster::Lease>(&decoded)) {
           for (const auto& call : lease->item.calls) waiting[group].push_back(cluster::failed_judgement(lease->item, call, ""));
-        } else {
+        } else if (std::holds_alternative<cluster::Shutdown>(decoded)) {
           leaders[group]->send(0, cluster::encode(cluster::Bye{}));
           leaders[group].reset();
           --open;

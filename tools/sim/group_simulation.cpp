@@ -5,6 +5,7 @@
 #include <deque>
 #include <numbers>
 #include <queue>
+#include <set>
 
 #include "base/noise.h"
 
@@ -29,6 +30,7 @@ struct Event {
   double seconds = 0;
   int group = 0;
   Call call;
+  std::uint64_t id = 0;
   bool operator>(const Event& other) const { return seconds > other.seconds; }
 };
 
@@ -44,30 +46,37 @@ class Simulation {
     while (!events_.empty()) {
       const Event event = events_.top();
       events_.pop();
+      if (dropped_.erase(event.id) > 0) continue;
       end = event.seconds;
       Group& group = groups_[static_cast<std::size_t>(event.group)];
-      --group.busy;
+      std::erase_if(group.running, [&](const Event& running) { return running.id == event.id; });
       start_next(event.group, event.seconds);
-      const double taken = std::max(event.seconds + s_.message_seconds / 2, coordinator_free_);
-      coordinator_free_ = taken + s_.coordinator_seconds;
+      const double heard = std::max(event.seconds + s_.message_seconds / 2, coordinator_free_);
+      coordinator_free_ = heard + s_.coordinator_seconds;
       queue_.group_alive(event.group, event.seconds);
-      queue_.call_finished(event.call.item, event.call.call, static_cast<std::uint32_t>(tokens_[event.call.item]));
+      const auto taken = queue_.call_finished(event.group, event.call.item, event.call.call,
+                                              static_cast<std::uint32_t>(tokens_[event.call.item]));
+      for (const int other : taken.others) drop(other, event.call, coordinator_free_ + s_.message_seconds / 2);
       lease(coordinator_free_ + s_.message_seconds / 2);
     }
-    double speed = 0;
-    for (int group = 0; group < s_.groups; ++group) speed += s_.slots / token_seconds(group);
+    double speed = 0, best = 0;
+    for (int group = 0; group < s_.groups; ++group) {
+      speed += s_.slots / token_seconds(group);
+      best = std::max(best, 1 / token_seconds(group));
+    }
     Outcome outcome;
     outcome.seconds = end;
-    outcome.ideal_seconds = tokens_total_ / speed;
+    outcome.bound_seconds = std::max(tokens_total_ / speed, *std::max_element(tokens_.begin(), tokens_.end()) / best);
     outcome.idle_share = 1 - busy_seconds_ / (end * s_.groups * s_.slots);
     outcome.coordinator_use = s_.coordinator_seconds * static_cast<double>(queue_.calls_total()) / end;
     outcome.leases = leases_;
+    outcome.second_leases = queue_.second_leases();
     return outcome;
   }
 
  private:
   struct Group {
-    std::uint32_t busy = 0;
+    std::vector<Event> running;
     std::deque<std::pair<double, Call>> waiting;  ///< there from that time on
   };
 
@@ -99,6 +108,19 @@ class Simulation {
     return s_.token_seconds * (group >= s_.groups - s_.slow_groups ? s_.slow_factor : 1);
   }
 
+  /// A call that another group has ended. One that ends before the word arrives is in time for nothing either.
+  void drop(int id, const Call& call, double seconds) {
+    Group& group = groups_[static_cast<std::size_t>(id)];
+    const auto same = [&](const Call& other) { return other.item == call.item && other.call == call.call; };
+    std::erase_if(group.waiting, [&](const auto& waiting) { return same(waiting.second); });
+    const auto running = std::find_if(group.running.begin(), group.running.end(), [&](const Event& e) { return same(e.call); });
+    if (running == group.running.end()) return;
+    busy_seconds_ -= std::max(0.0, running->seconds - seconds);
+    dropped_.insert(running->id);
+    group.running.erase(running);
+    start_next(id, seconds);
+  }
+
   void lease(double seconds) {
     for (const auto& lease : queue_.advance(seconds).leases) {
       ++leases_;
@@ -111,13 +133,13 @@ class Simulation {
   /// Fills the free slots of a group.
   void start_next(int id, double now) {
     Group& group = groups_[static_cast<std::size_t>(id)];
-    while (group.busy < s_.slots && !group.waiting.empty()) {
+    while (group.running.size() < s_.slots && !group.waiting.empty()) {
       const auto [there, call] = group.waiting.front();
       group.waiting.pop_front();
       const double begin = std::max(now, there), length = tokens_[call.item] * token_seconds(id);
-      ++group.busy;
       busy_seconds_ += length;
-      events_.push({begin + length, id, call});
+      group.running.push_back({begin + length, id, call, next_event_++});
+      events_.push(group.running.back());
     }
   }
 
@@ -127,6 +149,8 @@ class Simulation {
   WorkQueue queue_;
   std::vector<Group> groups_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  std::set<std::uint64_t> dropped_;  ///< events that will not be
+  std::uint64_t next_event_ = 0;
   double coordinator_free_ = 0;
   double busy_seconds_ = 0;
   std::uint64_t leases_ = 0;

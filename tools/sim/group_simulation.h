@@ -29,10 +29,12 @@ struct Scenario {
 /// What came of it.
 struct Outcome {
   double seconds = 0;          ///< until the last call ended
-  double ideal_seconds = 0;    ///< all slots busy to the end, fast and slow ones
+  /// No schedule can be shorter: all slots busy to the end, and the longest call in a fast slot from the start.
+  double bound_seconds = 0;
   double idle_share = 0;       ///< of all slots, to the end
   double coordinator_use = 0;  ///< share of the time in which the coordinator worked
   std::uint64_t leases = 0;
+  std::uint64_t second_leases = 0;  ///< of calls that another group had already
 };
 
 /// Runs the scenario in virtual time: the same outcome each time.
