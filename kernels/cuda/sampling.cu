@@ -95,27 +95,36 @@ __device__ __forceinline__ Best<T> reduce_best(Best<T> best, unsigned char* scra
 /// Scratch of the reductions, then one bit for each id of this rank that the repetition penalty concerns.
 constexpr int kScratchBytes = 256;
 
-__device__ __forceinline__ bool penalises(const SampleRequest& request) {
-  return request.repetition_penalty != 1.0f && request.seen_count > 0;
-}
+/// The row of a block: its request, its logits on this rank and which of them the penalty concerns.
+struct Row {
+  const SampleRequest& request;
+  const float* logits;
+  const unsigned* marks;
+  bool penalised;
 
-/// Marks the seen ids of a row; uniform over the block.
-__device__ __forceinline__ void mark_seen(const SampleArrays& a, const SampleRequest& request,
-                                          unsigned* marks) {
-  if (!penalises(request)) return;
-  for (int i = threadIdx.x; i < (a.count + 31) / 32; i += kThreads) marks[i] = 0;
-  __syncthreads();
-  for (int i = threadIdx.x; i < request.seen_count; i += kThreads) {
-    const int id = a.seen_ids[request.seen_begin + i] - a.first_id;
-    if (id >= 0 && id < a.count) atomicOr(&marks[id / 32], 1u << (id % 32));
+  /// Logit i after the repetition penalty.
+  __device__ __forceinline__ float shaped(int i) const {
+    const float logit = logits[i];
+    if (!penalised || !(marks[i / 32] >> (i % 32) & 1)) return logit;
+    return logit < 0 ? logit * request.repetition_penalty : logit / request.repetition_penalty;
   }
-  __syncthreads();  // all marks are set
-}
+};
 
-__device__ __forceinline__ float shaped(float logit, int i, const SampleRequest& request,
-                                        const unsigned* marks) {
-  if (!penalises(request) || !(marks[i / 32] >> (i % 32) & 1)) return logit;
-  return logit < 0 ? logit * request.repetition_penalty : logit / request.repetition_penalty;
+/// Block r has row r. Marks its seen ids; uniform over the block.
+__device__ __forceinline__ Row row_of_block(const SampleArrays& a, unsigned* marks) {
+  const int row = blockIdx.x;
+  const SampleRequest& request = a.requests[row];
+  const bool penalised = request.repetition_penalty != 1.0f && request.seen_count > 0;
+  if (penalised) {
+    for (int i = threadIdx.x; i < (a.count + 31) / 32; i += kThreads) marks[i] = 0;
+    __syncthreads();
+    for (int i = threadIdx.x; i < request.seen_count; i += kThreads) {
+      const int id = a.seen_ids[request.seen_begin + i] - a.first_id;
+      if (id >= 0 && id < a.count) atomicOr(&marks[id / 32], 1u << (id % 32));
+    }
+    __syncthreads();  // all marks are set
+  }
+  return {request, a.logits + row * a.stride, marks, penalised};
 }
 
 /// A weight in [0, 1] in units of 2^-40.
@@ -153,17 +162,16 @@ __device__ __forceinline__ float weight_of(float logit, float maximum, float inv
   return expf((logit - maximum) * inverse_temperature);
 }
 
-// ---- stages: block r has row r ----
+// ---- stages ----
 
 __global__ void __launch_bounds__(kThreads) statistics_kernel(StageParams p) {
   ASSIZE_SHARED(shared);
-  unsigned* const marks = reinterpret_cast<unsigned*>(shared + kScratchBytes);
   const SampleArrays& a = p.arrays;
-  const int row = blockIdx.x, thread = threadIdx.x;
-  const SampleRequest& request = a.requests[row];
-  const float* const logits = a.logits + row * a.stride;
-  SampleStatistics& out = p.own_statistics[row];
-  mark_seen(a, request, marks);
+  const int thread = threadIdx.x;
+  const Row row = row_of_block(a, reinterpret_cast<unsigned*>(shared + kScratchBytes));
+  const SampleRequest& request = row.request;
+  const float* const logits = row.logits;
+  SampleStatistics& out = p.own_statistics[blockIdx.x];
 
   float raw = -INFINITY, after = -INFINITY;
   int finite = 1;
@@ -171,7 +179,7 @@ __global__ void __launch_bounds__(kThreads) statistics_kernel(StageParams p) {
     const float logit = logits[i];
     finite &= fabsf(logit) < INFINITY;
     raw = fmaxf(raw, logit);
-    after = fmaxf(after, shaped(logit, i, request, marks));
+    after = fmaxf(after, row.shaped(i));
   }
   raw = reduce(raw, shared, Maximum());
   after = reduce(after, shared, Maximum());
@@ -206,7 +214,7 @@ __global__ void __launch_bounds__(kThreads) statistics_kernel(StageParams p) {
     out.raw_mass = mass;
     out.finite = finite;
     out.top_count = top_count;
-    a.cuts[row] = SampleCut{};
+    a.cuts[blockIdx.x] = SampleCut{};
   }
 }
 
@@ -214,22 +222,18 @@ __global__ void __launch_bounds__(kThreads) histogram_kernel(StageParams p) {
   ASSIZE_SHARED(shared);
   Wide* const mass = reinterpret_cast<Wide*>(shared);
   unsigned* const count = reinterpret_cast<unsigned*>(mass + kHistogramBins);
-  unsigned* const marks = count + kHistogramBins;
   const SampleArrays& a = p.arrays;
-  const int row = blockIdx.x;
-  const SampleRequest& request = a.requests[row];
-  const RowSummary all = summary_of(p, row);
+  const SampleRequest& request = a.requests[blockIdx.x];
+  const RowSummary all = summary_of(p, blockIdx.x);
   if (!searches(request, p.round) || !all.finite) return;
-  const float* const logits = a.logits + row * a.stride;
-  const SampleCut cut = a.cuts[row];
+  const Row row = row_of_block(a, count + kHistogramBins);
+  const SampleCut cut = a.cuts[blockIdx.x];
   const int digit = p.round % kHistogramRounds, shift = kDigitBits * (kHistogramRounds - 1 - digit);
   const float inverse_temperature = 1.0f / request.temperature;
   for (int i = threadIdx.x; i < kHistogramBins; i += kThreads) mass[i] = count[i] = 0;
-  mark_seen(a, request, marks);
   __syncthreads();  // all bins are empty
   for (int i = threadIdx.x; i < a.count; i += kThreads) {
-    const float weight =
-        weight_of(shaped(logits[i], i, request, marks), all.shaped_maximum, inverse_temperature);
+    const float weight = weight_of(row.shaped(i), all.shaped_maximum, inverse_temperature);
     const unsigned bits = __float_as_uint(weight);  // of [0, 1]: they order like the values
     if (bits < cut.keep_from || (digit > 0 && bits >> (shift + kDigitBits) != cut.prefix)) continue;
     const unsigned bin = bits >> shift & (kHistogramBins - 1);
@@ -237,7 +241,7 @@ __global__ void __launch_bounds__(kThreads) histogram_kernel(StageParams p) {
     atomicAdd(&count[bin], 1u);
   }
   __syncthreads();
-  SampleHistogram& out = p.own_histograms[row];
+  SampleHistogram& out = p.own_histograms[blockIdx.x];
   for (int i = threadIdx.x; i < kHistogramBins; i += kThreads) {
     out.mass[i] = mass[i];
     out.count[i] = count[i];
@@ -306,30 +310,28 @@ __device__ __forceinline__ Wide noise_bits(Wide stream, unsigned position, unsig
 
 __global__ void __launch_bounds__(kThreads) choose_kernel(StageParams p) {
   ASSIZE_SHARED(shared);
-  unsigned* const marks = reinterpret_cast<unsigned*>(shared + kScratchBytes);
   const SampleArrays& a = p.arrays;
-  const int row = blockIdx.x, thread = threadIdx.x;
-  const SampleRequest& request = a.requests[row];
-  const float* const logits = a.logits + row * a.stride;
-  const RowSummary all = summary_of(p, row);
-  SampleChoice& out = p.own_choices[row];
+  const int thread = threadIdx.x;
+  const Row row = row_of_block(a, reinterpret_cast<unsigned*>(shared + kScratchBytes));
+  const SampleRequest& request = row.request;
+  const float* const logits = row.logits;
+  const RowSummary all = summary_of(p, blockIdx.x);
+  SampleChoice& out = p.own_choices[blockIdx.x];
   if (request.forced_id >= 0 || !all.finite) {
     const int id = all.finite ? request.forced_id - a.first_id : -1;
     const bool here = id >= 0 && id < a.count;
     if (thread == 0) out = SampleChoice{0, here ? request.forced_id : -1, here ? logits[id] : 0};
     return;
   }
-  mark_seen(a, request, marks);
   Best<double> best{0, -1};
   if (!samples(request)) {
-    for (int i = thread; i < a.count; i += kThreads)
-      best.take(static_cast<double>(shaped(logits[i], i, request, marks)), i);
+    for (int i = thread; i < a.count; i += kThreads) best.take(static_cast<double>(row.shaped(i)), i);
   } else {
-    const unsigned keep_from = a.cuts[row].keep_from;
+    const unsigned keep_from = a.cuts[blockIdx.x].keep_from;
     const double temperature = request.temperature;
     const float inverse_temperature = 1.0f / request.temperature;
     for (int i = thread; i < a.count; i += kThreads) {
-      const float logit = shaped(logits[i], i, request, marks);
+      const float logit = row.shaped(i);
       const float weight = weight_of(logit, all.shaped_maximum, inverse_temperature);
       if (__float_as_uint(weight) < keep_from) continue;
       const unsigned noise =

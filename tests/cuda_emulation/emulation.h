@@ -169,3 +169,22 @@ inline unsigned __float_as_uint(float value) {
 
 inline constexpr int min(int a, int b) { return a < b ? a : b; }
 inline constexpr int max(int a, int b) { return a > b ? a : b; }
+
+namespace assize::kernels::cuda {
+
+/// e^x in the steps that nvcc compiles expf into, at most two steps of an f32 from the exact value. Kernels
+/// find it before the host's, so that a sum of weights and the bin of a weight are those of nvcc's code, bit
+/// for bit.
+inline float expf(float x) {
+  // The nearest whole power of two, by adding 1.5 * 2^23 and rounding down, limited to those of normal
+  // numbers.
+  const float part = std::fmin(std::fmax(std::fmaf(x, __uint_as_float(0x3bbb989d), 0.5f), 0.0f), 1.0f);
+  const auto shifted = static_cast<float>(std::floor(static_cast<double>(part) * 252.0 + 12582913.0));
+  const float whole = shifted - 12583039.0f;
+  // log2(e) in two parts.
+  const float rest =
+      std::fmaf(x, __uint_as_float(0x32a57060), std::fmaf(x, __uint_as_float(0x3fb8aa3b), -whole));
+  return std::exp2(rest) * __uint_as_float(__float_as_uint(shifted) << 23);
+}
+
+}  // namespace assize::kernels::cuda

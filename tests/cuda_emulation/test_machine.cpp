@@ -3,6 +3,7 @@
 
 #include "support/values.h"
 #include "tests/cuda_emulation/device_array.h"
+#include "tests/cuda_emulation/emulation.h"
 #include "tests/cuda_emulation/probe_kernels.h"
 
 using namespace assize;
@@ -79,6 +80,17 @@ TEST_CASE("machine: faults that the race checker finds, with both places") {
     CHECK_THAT(fault(Probe::host_pointer), Contains("outside every allocation"));
     CHECK_THAT(fault(Probe::beyond_array), Contains("out of bounds") || Contains("outside every allocation"));
   });
+}
+
+TEST_CASE("machine: expf in nvcc's steps is two steps of an f32 from the exact value at most") {
+  for (float x = -87.0f; x < 88.0f; x += 0.0137f) {
+    const float got = kernels::cuda::expf(x), exact = static_cast<float>(std::exp(double{x}));
+    const auto steps = static_cast<std::int64_t>(__float_as_uint(got)) - __float_as_uint(exact);
+    if (std::abs(steps) > 2) FAIL(x << ": " << got << " where " << exact << " is right");
+  }
+  CHECK(kernels::cuda::expf(0.0f) == 1.0f);
+  CHECK(kernels::cuda::expf(-200.0f) == 0.0f);
+  CHECK(kernels::cuda::expf(-INFINITY) == 0.0f);
 }
 
 TEST_CASE("machine: an executor decides when a launch runs") {
