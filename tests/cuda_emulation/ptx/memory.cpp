@@ -61,22 +61,23 @@ void add_space(Table& t, const std::string& space) {
   add_sizes<kSpace, std::uint64_t>(t, space, "64");
 }
 
-/// old = [address], [address] = F(old, operand).
-template <class F, class T>
+/// [address] = F([address], operand) in shared memory; atom keeps the old value, red does not.
+template <bool kKeepsOld, class F, class T>
 void atomic(Warp& w, const Instruction& i, std::uint32_t active) {
-  const auto* r = i.registers.data();
+  const auto* r = i.registers.data() + kKeepsOld;
   for_lanes(active, [&](int l) {
-    unsigned char* at = place<Space::shared>(w, i, r[1], l, sizeof(T));
+    unsigned char* at = place<Space::shared>(w, i, r[0], l, sizeof(T));
     T old;
     std::memcpy(&old, at, sizeof old);
-    const T changed = F()(old, w.get<T>(r[2], l));
+    const T changed = F()(old, w.get<T>(r[1], l));
     std::memcpy(at, &changed, sizeof changed);
-    w.set(r[0], l, old);
+    if constexpr (kKeepsOld) w.set(i.registers[0], l, old);
   });
 }
 template <class T, class F>
-Meaning atomic_of(F) {
-  return {atomic<F, T>, Flow::plain};
+void add_atomic(Table& t, const std::string& what, F) {
+  t["atom.shared." + what] = {atomic<true, F, T>, Flow::plain};
+  t["red.shared." + what] = {atomic<false, F, T>, Flow::plain};
 }
 
 /// d | p, a, b, c, mask. Of c: bits 0-4 the clamp, 8-12 the mask of the segment.
@@ -189,9 +190,9 @@ void add_memory_and_warps(Table& t) {
   add_space<Space::global>(t, "global");
   t["mov.b64:unpack"] = {unpack<std::uint64_t, std::uint32_t>, Flow::plain};
   t["mov.b32:unpack"] = {unpack<std::uint32_t, std::uint16_t>, Flow::plain};
-  t["atom.shared.add.u32"] = atomic_of<std::uint32_t>([](std::uint32_t a, std::uint32_t b) { return a + b; });
-  t["atom.shared.add.u64"] = atomic_of<std::uint64_t>([](std::uint64_t a, std::uint64_t b) { return a + b; });
-  t["atom.shared.or.b32"] = atomic_of<std::uint32_t>([](std::uint32_t a, std::uint32_t b) { return a | b; });
+  add_atomic<std::uint32_t>(t, "add.u32", [](std::uint32_t a, std::uint32_t b) { return a + b; });
+  add_atomic<std::uint64_t>(t, "add.u64", [](std::uint64_t a, std::uint64_t b) { return a + b; });
+  add_atomic<std::uint32_t>(t, "or.b32", [](std::uint32_t a, std::uint32_t b) { return a | b; });
   t["cp.async.cg.shared.global"] = {copy_async, Flow::plain};
   t["cp.async.commit_group"] = {[](Warp& w, const Instruction&, std::uint32_t active) {
                                   for_lanes(active, [&](int l) { w.commit_copies(l); });
