@@ -148,7 +148,7 @@ class Rates {
     const auto* const items = to_device(work.prefill);
     const double pairs = 0.5 * tokens * (tokens + 1.0);
     const double bytes = 2.0 * tokens * kHeadDim * (2 * kHeads + 2 * kKvHeads);
-    // engine.md's aim: 60 % of FlashAttention-2's rate, itself about 60 % of a product's.
+    // The aim: 60 % of FlashAttention-2's rate, itself about 60 % of a product's.
     add("attention_prefill", std::to_string(tokens) + " tokens, causal", bytes, 4.0 * pairs * kHeads * kHeadDim,
         tokens >= 2048 ? 0.36 : 0, [=, this, count = static_cast<int>(work.prefill.size())] {
           ASSIZE_LAUNCH(k::attention_prefill(attention, items, count, queue_.kernels()));
