@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <fstream>
-#include <map>
+#include <mutex>
 #include <optional>
-#include <tuple>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -20,6 +19,7 @@
 #include "cluster/engine_judge.h"
 #include "engine/build_input.h"
 #include "media/patches.h"
+#include "media/picture_loader.h"
 #include "model/model.h"
 #include "throughput/ceiling.h"
 
@@ -30,6 +30,8 @@ namespace {
 constexpr double kGibibyte = 1024.0 * 1024 * 1024;
 /// What a rank needs beside weights, KV cache and the model's buffers: code, prompts, pictures in work.
 constexpr double kProgramBytes = 256.0 * 1024 * 1024;
+/// Patches that are loaded ahead of the engine.
+constexpr std::size_t kPictureBytes = std::size_t{128} << 20;
 /// What the GPU backend needs beside weights, KV cache and buffers.
 constexpr double kGpuBytes = 64.0 * 1024 * 1024;
 
@@ -73,36 +75,20 @@ std::int32_t kv_blocks(const job::JobSpec& job, const model::ModelConfig& config
   return static_cast<std::int32_t>(std::max(1.0, std::min(blocks, room / block)));
 }
 
-/// Prompts to model inputs; a picture is decoded once as long as some prompt still has it.
-class InputBuilder {
- public:
-  InputBuilder(const job::JudgeSpec& judge, const model::ModelConfig& config, const text::Tokenizer& tokenizer)
-      : judge_(judge), config_(config), tokenizer_(tokenizer) {}
+/// Loads the pictures of the job's judge; how it wants them is read when the first one comes.
+media::PictureLoader::Load picture_load(const job::JudgeSpec& judge) {
+  struct Reading {
+    std::once_flag once;
+    media::ImagePreprocessing preprocessing;
+  };
+  return [&judge, reading = std::make_shared<Reading>()](const std::string& path, media::ImageSizing sizing) {
+    std::call_once(reading->once, [&] { reading->preprocessing = preprocessing_of(judge); });
+    return media::load_image_patches(path, reading->preprocessing, sizing);
+  };
+}
 
-  model::ModelInput operator()(const cluster::WorkPrompt& prompt) {
-    engine::Pictures pictures;
-    for (const auto& path : prompt.images) pictures.push_back(picture(path, {prompt.image_width_px, prompt.image_height_px}));
-    return engine::build_input(config_, tokenizer_, prompt.text, pictures);
-  }
-
- private:
-  std::shared_ptr<const media::ImagePatches> picture(const std::string& path, media::ImageSizing sizing) {
-    std::weak_ptr<const media::ImagePatches>& known = pictures_[{path, sizing.width_px, sizing.height_px}];
-    auto patches = known.lock();
-    if (!patches) {
-      if (!preprocessing_) preprocessing_ = preprocessing_of(judge_);
-      patches = std::make_shared<const media::ImagePatches>(media::load_image_patches(path, *preprocessing_, sizing));
-      known = patches;
-    }
-    return patches;
-  }
-
-  const job::JudgeSpec& judge_;
-  const model::ModelConfig& config_;
-  const text::Tokenizer& tokenizer_;
-  std::optional<media::ImagePreprocessing> preprocessing_;
-  std::map<std::tuple<std::string, int, int>, std::weak_ptr<const media::ImagePatches>> pictures_;  ///< by path and size
-};
+/// Threads that load pictures for one rank with these compute threads: those of a GPU's rank have little else to do.
+int picture_threads(int threads) { return std::clamp(threads / 2, 1, 8); }
 
 /// What all ranks of a group can do together.
 cluster::Ceiling ceiling_of_group(const backend::CpuSettings& cpu, comm::Comm& group) {
@@ -157,8 +143,14 @@ class LoadedJudge final : public cluster::Judge {
     settings.grouped_attention = job.engine.grouped_attention;
     settings.encoder_cache = job.engine.encoder_cache;
     engine_ = engine::make_engine(*model_, tokenizer_, settings);
-    judge_.emplace(*engine_, tokenizer_, InputBuilder(plan.job.judge, model_->config(), tokenizer_),
-                   call_settings(job, plan.suites, config.stop_ids), static_cast<std::uint32_t>(job.engine.slots));
+    // Without pictures no thread waits for any.
+    pictures_.emplace(picture_load(plan.job.judge), setup.largest_picture_patches > 0 ? picture_threads(cpu.threads) : 0, kPictureBytes);
+    const auto build = [this](const cluster::WorkPrompt& prompt, const engine::Pictures& pictures) {
+      return engine::build_input(model_->config(), tokenizer_, prompt.text, pictures);
+    };
+    judge_.emplace(*engine_, tokenizer_, *pictures_, build, call_settings(job, plan.suites, config.stop_ids),
+                   static_cast<std::uint32_t>(job.engine.slots),
+                   group.size() > 1 ? cluster::Entering::at_once : cluster::Entering::as_loaded);
   }
 
   void submit(const cluster::WorkItem& item) override { judge_->submit(item); }
@@ -176,6 +168,7 @@ class LoadedJudge final : public cluster::Judge {
   std::unique_ptr<backend::Backend> backend_;
   std::unique_ptr<model::Model> model_;
   std::unique_ptr<engine::Engine> engine_;
+  std::optional<media::PictureLoader> pictures_;
   std::optional<cluster::EngineJudge> judge_;
 };
 

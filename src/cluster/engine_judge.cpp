@@ -40,12 +40,14 @@ std::vector<std::int32_t> first_tokens(const text::Tokenizer& tokenizer, const s
   return ids;
 }
 
-EngineJudge::EngineJudge(engine::Engine& engine, const text::Tokenizer& tokenizer, BuildInput build,
-                         const CallSettings& settings, std::uint32_t slots)
+EngineJudge::EngineJudge(engine::Engine& engine, const text::Tokenizer& tokenizer, media::PictureLoader& pictures,
+                         BuildInput build, const CallSettings& settings, std::uint32_t slots, Entering entering)
     : engine_(engine),
+      pictures_(pictures),
       build_(std::move(build)),
       settings_(settings),
-      slots_(slots) {
+      slots_(slots),
+      entering_(entering) {
   if (settings.watch_after.empty()) {
     watch_ids_ = first_tokens(tokenizer, settings.watch_labels);
     return;
@@ -58,15 +60,69 @@ EngineJudge::EngineJudge(engine::Engine& engine, const text::Tokenizer& tokenize
   }
 }
 
+/// Calls `action(prompt, path, sizing)` for the pictures that have not been taken yet, in order, until it returns false.
+template <class Action>
+void EngineJudge::each_missing_picture(Arriving& arriving, const Action& action) {
+  for (std::size_t p = 0; p < arriving.item.prompts.size(); ++p) {
+    const WorkPrompt& prompt = arriving.item.prompts[p];
+    for (std::size_t i = arriving.pictures[p].size(); arriving.asked[p] && i < prompt.images.size(); ++i) {
+      if (!action(p, prompt.images[i], media::ImageSizing{prompt.image_width_px, prompt.image_height_px})) return;
+    }
+  }
+}
+
 void EngineJudge::submit(const WorkItem& item) {
+  const std::size_t prompts = item.prompts.size();
+  Arriving arriving{item, std::vector<engine::Pictures>(prompts), std::vector<bool>(prompts), std::vector<std::string>(prompts)};
+  for (const WorkCall& call : item.calls) arriving.asked[call.prompt] = true;
+  each_missing_picture(arriving, [&](std::size_t, const std::string& path, media::ImageSizing sizing) {
+    pictures_.expect(path, sizing);
+    return true;
+  });
+  arriving_calls_ += item.calls.size();
+  arriving_.push_back(std::move(arriving));
+  enter_arrived(false);
+}
+
+/// Takes the pictures of an item that are there, or all of them if it may wait. True: it has them all.
+bool EngineJudge::take_pictures(Arriving& arriving, bool wait) {
+  bool complete = true;
+  each_missing_picture(arriving, [&](std::size_t prompt, const std::string& path, media::ImageSizing sizing) {
+    complete = wait || pictures_.ready(path, sizing);
+    if (!complete) return false;
+    arriving.pictures[prompt].emplace_back();
+    try {
+      arriving.pictures[prompt].back() = pictures_.take(path, sizing);
+    } catch (const base::Error& error) {
+      if (arriving.refusals[prompt].empty()) arriving.refusals[prompt] = error.what();
+    }
+    return true;
+  });
+  return complete;
+}
+
+/// Hands the engine the items that have their pictures. May it wait, it does so for all of them or, as they are loaded,
+/// where there is nothing else to do.
+void EngineJudge::enter_arrived(bool may_wait) {
+  while (!arriving_.empty()) {
+    const bool nothing_else = engine_.unfinished() == 0 && refused_.empty();
+    if (!take_pictures(arriving_.front(), may_wait && (entering_ == Entering::at_once || nothing_else))) return;
+    const Arriving next = std::move(arriving_.front());
+    arriving_.pop_front();
+    arriving_calls_ -= next.item.calls.size();
+    enter(next);
+  }
+}
+
+void EngineJudge::enter(const Arriving& arriving) {
+  const WorkItem& item = arriving.item;
   // Calls with equal prompts share the input, so that the engine can share the work.
   std::vector<std::shared_ptr<const model::ModelInput>> inputs(item.prompts.size());
-  std::vector<std::string> refusals(item.prompts.size());
+  std::vector<std::string> refusals = arriving.refusals;
   for (std::size_t p = 0; p < item.prompts.size(); ++p) {
-    const auto asks = [&](const WorkCall& call) { return call.prompt == p; };
-    if (std::none_of(item.calls.begin(), item.calls.end(), asks)) continue;
+    if (!arriving.asked[p] || !refusals[p].empty()) continue;
     try {
-      inputs[p] = std::make_shared<const model::ModelInput>(build_(item.prompts[p]));
+      inputs[p] = std::make_shared<const model::ModelInput>(build_(item.prompts[p], arriving.pictures[p]));
     } catch (const base::Error& error) {
       refusals[p] = error.what();
     }
@@ -97,12 +153,13 @@ void EngineJudge::submit(const WorkItem& item) {
 }
 
 bool EngineJudge::step(std::vector<results::Judgement>& finished) {
+  enter_arrived(true);
   std::move(refused_.begin(), refused_.end(), std::back_inserter(finished));
   refused_.clear();
   std::vector<engine::Generation> generations;
   const bool more = engine_.step(generations);
   for (engine::Generation& generation : generations) finished.push_back(judgement_of(std::move(generation)));
-  return more || !generations.empty();
+  return more || !generations.empty() || !arriving_.empty();
 }
 
 results::Judgement EngineJudge::judgement_of(engine::Generation&& generation) {
@@ -138,6 +195,10 @@ std::vector<float> EngineJudge::by_label(const std::vector<float>& watched) cons
 void EngineJudge::cancel(const base::Hash128& call) {
   const auto is_it = [&](const results::Judgement& row) { return base::digest(row.key) == call; };
   std::erase_if(refused_, is_it);
+  // What is left of an item that is dropped as a whole takes its turn and asks nothing.
+  for (Arriving& arriving : arriving_) {
+    arriving_calls_ -= std::erase_if(arriving.item.calls, [&](const WorkCall& c) { return base::digest(c.key) == call; });
+  }
   const auto found = std::find_if(open_.begin(), open_.end(), [&](const auto& entry) { return is_it(entry.second.row); });
   if (found == open_.end()) return;
   engine_.cancel(found->first);
@@ -148,6 +209,14 @@ void EngineJudge::cancel_all() {
   for (const auto& [id, row] : open_) engine_.cancel(id);
   open_.clear();
   refused_.clear();
+  for (Arriving& arriving : arriving_) {
+    each_missing_picture(arriving, [&](std::size_t, const std::string& path, media::ImageSizing sizing) {
+      pictures_.forget(path, sizing);
+      return true;
+    });
+  }
+  arriving_.clear();
+  arriving_calls_ = 0;
 }
 
 }  // namespace assize::cluster

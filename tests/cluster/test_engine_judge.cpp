@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <filesystem>
+#include <future>
 
 #include "base/error.h"
 #include "support/catch.h"
@@ -58,11 +59,13 @@ text::Tokenizer tokenizer() {
   return text::Tokenizer::load(std::filesystem::path(support::source_dir()) / "tests/golden/tokenizer_small_qwen.json");
 }
 
-model::ModelInput five_tokens(const WorkPrompt&) {
+model::ModelInput five_tokens(const WorkPrompt&, const engine::Pictures&) {
   model::ModelInput input;
   input.ids = {1, 2, 3, 4, 5};
   return input;
 }
+
+media::ImagePatches any_picture(const std::string&, media::ImageSizing) { return {}; }
 
 std::vector<results::Judgement> run_out(Judge& judge) {
   std::vector<results::Judgement> finished;
@@ -75,10 +78,11 @@ std::vector<results::Judgement> run_out(Judge& judge) {
 
 TEST_CASE("calls reach the engine with their prompt, noise and sampling, and come back as rows") {
   ScriptedEngine engine;
+  media::PictureLoader loader(any_picture, 0, 1);
   CallSettings settings;
   settings.sampling.temperature = 0.5f;
   settings.sampling.max_new_tokens = 77;
-  EngineJudge judge(engine, tokenizer(), five_tokens, settings, 8);
+  EngineJudge judge(engine, tokenizer(), loader, five_tokens, settings, 8, Entering::as_loaded);
   const WorkItem item = support::item_number(1);
   judge.submit(item);
   CHECK(judge.unfinished() == 4);
@@ -106,9 +110,10 @@ TEST_CASE("calls reach the engine with their prompt, noise and sampling, and com
 
 TEST_CASE("each way to end has its status and reason") {
   ScriptedEngine engine;
+  media::PictureLoader loader(any_picture, 0, 1);
   using engine::FinishReason;
   engine.ways = {FinishReason::length, FinishReason::too_long, FinishReason::bad_numbers, FinishReason::error};
-  EngineJudge judge(engine, tokenizer(), five_tokens, {}, 8);
+  EngineJudge judge(engine, tokenizer(), loader, five_tokens, {}, 8, Entering::as_loaded);
   judge.submit(support::item_number(1));
   const auto rows = run_out(judge);
   REQUIRE(rows.size() == 4);
@@ -126,11 +131,12 @@ TEST_CASE("each way to end has its status and reason") {
 
 TEST_CASE("a prompt that cannot be built fails its own calls only") {
   ScriptedEngine engine;
-  const auto build = [](const WorkPrompt& prompt) {
+  media::PictureLoader loader(any_picture, 0, 1);
+  const auto build = [](const WorkPrompt& prompt, const engine::Pictures& pictures) {
     if (prompt.text.plain().find("order 1") != std::string::npos) throw base::Error("/pictures/1.png: is no picture");
-    return five_tokens(prompt);
+    return five_tokens(prompt, pictures);
   };
-  EngineJudge judge(engine, tokenizer(), build, {}, 8);
+  EngineJudge judge(engine, tokenizer(), loader, build, {}, 8, Entering::as_loaded);
   judge.submit(support::item_number(1));
   CHECK(judge.unfinished() == 4);
   CHECK(engine.seen.size() == 2);
@@ -147,10 +153,11 @@ TEST_CASE("a prompt that cannot be built fails its own calls only") {
 TEST_CASE("labels are watched by their first token, and one position is no truncation") {
   const text::Tokenizer tokens = tokenizer();
   ScriptedEngine engine;
+  media::PictureLoader loader(any_picture, 0, 1);
   engine.ways = std::vector<engine::FinishReason>(4, engine::FinishReason::length);
   CallSettings settings;
   settings.watch_labels = {"A", "B"};
-  EngineJudge judge(engine, tokens, five_tokens, settings, 8);
+  EngineJudge judge(engine, tokens, loader, five_tokens, settings, 8, Entering::as_loaded);
   judge.submit(support::item_number(1));
   CHECK(engine.seen[0].watch_ids == std::vector<std::int32_t>{tokens.encode("A", text::SpecialTokens::as_text)[0],
                                                               tokens.encode("B", text::SpecialTokens::as_text)[0]});
@@ -164,7 +171,8 @@ TEST_CASE("labels are watched by their first token, and one position is no trunc
 
 TEST_CASE("cancelled calls give no rows") {
   ScriptedEngine engine;
-  EngineJudge judge(engine, tokenizer(), five_tokens, {}, 8);
+  media::PictureLoader loader(any_picture, 0, 1);
+  EngineJudge judge(engine, tokenizer(), loader, five_tokens, {}, 8, Entering::as_loaded);
   judge.submit(support::item_number(1));
   judge.cancel_all();
   CHECK(judge.unfinished() == 0);
@@ -175,4 +183,67 @@ TEST_CASE("cancelled calls give no rows") {
   judge.cancel(base::Hash128{1, 2});  // nobody's
   CHECK(engine.unfinished() == 3);
   CHECK(run_out(judge).size() == 3);
+}
+
+TEST_CASE("an item waits for its pictures while the engine works on those before it") {
+  ScriptedEngine engine;
+  std::promise<void> gate;
+  const auto open = gate.get_future().share();
+  media::PictureLoader loader([&](const std::string&, media::ImageSizing) { open.wait(); return media::ImagePatches{}; }, 1, 1000);
+  EngineJudge judge(engine, tokenizer(), loader, five_tokens, {}, 8, Entering::as_loaded);
+  judge.submit(support::item_number(1));  // without pictures
+  judge.submit(support::item_number(3));
+  judge.submit(support::item_number(2));
+  CHECK(engine.seen.size() == 4);
+  CHECK(judge.unfinished() == 12);
+  std::vector<results::Judgement> finished;
+  for (int step = 0; step < 3; ++step) CHECK(judge.step(finished));
+  CHECK(engine.seen.size() == 4);
+  CHECK(finished.size() == 3);
+  gate.set_value();
+  // With one call left in the engine or none, the others come when the picture is there.
+  while (judge.step(finished)) {
+  }
+  REQUIRE(finished.size() == 12);
+  CHECK(finished[4].key.sample_id == "s3");
+  CHECK(finished[8].key.sample_id == "s2");
+  CHECK(judge.unfinished() == 0);
+}
+
+TEST_CASE("a group of several ranks has every item in the engine before its next step") {
+  ScriptedEngine engine;
+  media::PictureLoader loader(any_picture, 1, 1);
+  EngineJudge judge(engine, tokenizer(), loader, five_tokens, {}, 8, Entering::at_once);
+  for (const int item : {1, 3, 6, 9}) judge.submit(support::item_number(static_cast<std::uint64_t>(item)));
+  std::vector<results::Judgement> finished;
+  judge.step(finished);
+  CHECK(engine.seen.size() == 16);
+}
+
+TEST_CASE("a picture that cannot be loaded fails the calls that show it, and cancelled items want none") {
+  ScriptedEngine engine;
+  const auto load = [](const std::string& path, media::ImageSizing) -> media::ImagePatches { throw base::Error(path + ": is no picture"); };
+  media::PictureLoader loader(load, 1, 1000);
+  EngineJudge judge(engine, tokenizer(), loader, five_tokens, {}, 8, Entering::as_loaded);
+  judge.submit(support::item_number(3));
+  const auto rows = run_out(judge);
+  REQUIRE(rows.size() == 4);
+  for (const auto& row : rows) {
+    CHECK(row.status == results::Status::failed);
+    CHECK(row.error == "/pictures/3.png: is no picture");
+  }
+  CHECK(engine.seen.empty());
+
+  std::promise<void> gate;
+  const auto open = gate.get_future().share();
+  media::PictureLoader slow([&](const std::string&, media::ImageSizing) { open.wait(); return media::ImagePatches{}; }, 1, 1000);
+  EngineJudge cancelled(engine, tokenizer(), slow, five_tokens, {}, 8, Entering::as_loaded);
+  cancelled.submit(support::item_number(3));
+  cancelled.submit(support::item_number(6));
+  cancelled.cancel(base::digest(support::item_number(6).calls[0].key));
+  CHECK(cancelled.unfinished() == 7);
+  cancelled.cancel_all();
+  CHECK(cancelled.unfinished() == 0);
+  gate.set_value();
+  CHECK(run_out(cancelled).empty());
 }
