@@ -330,30 +330,32 @@ HWY_ATTR void typed_linear(const LinearTask& task) {
     tile.panel_stride = task.panel_stride_bytes;
     tile.length = block.length;
     tile.ahead_step = (step_bytes + tiles - 1) / tiles;
+    // Segments 0 and 0 + 1 are summed in y, 1 and 3 in the first half of the scratch, 2 in the second.
+    const bool is_in_y = block.segment == 0;
+    const bool is_added = block.is_last && block.segment % 2 == 1;
+    const std::size_t half = block.segment == 2 ? static_cast<std::size_t>(rows) * width : 0;
+    const std::size_t stride = is_in_y ? task.y_stride : width;
     std::size_t row = 0;
     for (std::size_t t = 0; t < tiles; ++t) {
       const RowTile& x = task.tiles[t];
-      const Sums y{task.y + row * task.y_stride + column, task.y_stride};
-      // Segments 0 and 0 + 1 are summed in y, 1 and 3 in the first half of the scratch, 2 in the second.
-      Sums odd, even;
-      if (task.segments.count > 1) {
-        odd = {task.scratch + row * width + column, width};
-        even = {task.scratch + (static_cast<std::size_t>(rows) + row) * width + column, width};
-      }
-      const Sums mine = block.segment == 0 ? y : block.segment == 2 ? even : odd;
+      float* const y = task.y + row * task.y_stride + column;
+      float* const sums = is_in_y ? y : task.scratch + half + row * width + column;
+      // Pointers are set one by one: a pair that is copied whole right after would wait for its two stores.
       tile.x = x.x + block.k * x.padded_rows;
       tile.panels = panels;
       tile.ahead = is_shared ? next + t * steps * tile.ahead_step : panels + prefetch_bytes(group);
       tile.rows = x.rows;
       tile.columns = task.columns - panel * kPanelColumns;
-      tile.from = block.is_first ? Sums{} : mine;
-      tile.add[0] = tile.add[1] = Sums{};
-      tile.to = mine;
+      tile.from.at = block.is_first ? nullptr : sums;
+      tile.from.stride = stride;
+      tile.add[0].at =
+          is_added && block.segment == 3 ? task.scratch + (static_cast<std::size_t>(rows) + row) * width + column : nullptr;
+      tile.add[0].stride = width;
+      tile.add[1].at = is_added ? y : nullptr;
+      tile.add[1].stride = task.y_stride;
+      tile.to.at = is_added ? y : sums;
+      tile.to.stride = is_added ? task.y_stride : stride;
       tile.bias = is_sum_done && task.bias ? task.bias + column : nullptr;
-      if (block.is_last && block.segment % 2 == 1) {
-        if (block.segment == 3) tile.add[0] = even;
-        tile.add[1] = tile.to = y;
-      }
       typed_product<kType>(tile, x.padded_rows, panel_count);
       row += static_cast<std::size_t>(x.rows);
     }
