@@ -17,9 +17,10 @@ namespace assize::kernels {
 namespace HWY_NAMESPACE {
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 
-/// Rows of a register tile, and vectors across (64 columns with AVX-512, 16 with AVX2).
+/// Rows of a register tile at most.
 inline constexpr int kTileRows = 6;
-inline constexpr int kTileVectors = HWY_TARGET == HWY_AVX3 ? 4 : 2;
+/// Vectors across of a tile: more of them where there are few rows, because an accumulator waits for itself.
+constexpr int tile_vectors(int rows) { return HWY_TARGET == HWY_AVX3 ? 4 : rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
 
 enum class Start { zero, stored };
 
@@ -36,14 +37,27 @@ HWY_INLINE HWY_ATTR void multiply(const float* HWY_RESTRICT a, const float* HWY_
     for (int v = 0; v < V; ++v)
       sum[r][v] = kStart == Start::zero ? hn::Zero(d) : hn::LoadU(d, c + r * stride_c + v * kLanes);
   for (int k = 0; k < count; ++k) {
-    F32 w[V];
+    // The side with fewer registers is kept, the other goes through one.
+    if constexpr (R <= 3) {
+      F32 x[R];
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) w[v] = hn::LoadU(d, b + k * stride_b + v * kLanes);
+      for (int r = 0; r < R; ++r) x[r] = hn::Set(d, a[r * kStrideA + k]);
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const F32 x = hn::Set(d, a[r * kStrideA + k]);
+      for (int v = 0; v < V; ++v) {
+        const F32 w = hn::LoadU(d, b + k * stride_b + v * kLanes);
 #pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
+        for (int r = 0; r < R; ++r) sum[r][v] = hn::MulAdd(x[r], w, sum[r][v]);
+      }
+    } else {
+      F32 w[V];
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) w[v] = hn::LoadU(d, b + k * stride_b + v * kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        const F32 x = hn::Set(d, a[r * kStrideA + k]);
+#pragma GCC unroll 16
+        for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
+      }
     }
   }
 #pragma GCC unroll 16
@@ -56,10 +70,13 @@ HWY_INLINE HWY_ATTR void multiply(const float* HWY_RESTRICT a, const float* HWY_
 template <int R, std::size_t kStrideA, Start kStart>
 HWY_ATTR void multiply_columns(const float* a, const float* b, std::size_t stride_b, int count, float* c,
                                std::size_t stride_c, int columns) {
-  constexpr int kWide = kTileVectors * static_cast<int>(kLanes);
+  constexpr int kVectors = tile_vectors(R), kWide = kVectors * static_cast<int>(kLanes);
   int column = 0;
   for (; column + kWide <= columns; column += kWide)
-    multiply<R, kTileVectors, kStrideA, kStart>(a, b + column, stride_b, count, c + column, stride_c);
+    multiply<R, kVectors, kStrideA, kStart>(a, b + column, stride_b, count, c + column, stride_c);
+  if constexpr (kVectors > 2)
+    for (; column + 16 <= columns; column += 16)
+      multiply<R, 16 / static_cast<int>(kLanes), kStrideA, kStart>(a, b + column, stride_b, count, c + column, stride_c);
   for (; column < columns; column += static_cast<int>(kLanes))
     multiply<R, 1, kStrideA, kStart>(a, b + column, stride_b, count, c + column, stride_c);
 }
@@ -132,14 +149,23 @@ struct Scratch {
   float* value;   ///< weighted values of the chunks so far
 };
 
+/// Rows from `row` on, at most a tile of them, that see `key` and have it in the same block: the heads of one token, and
+/// the tokens that share a prefix there.
+HWY_ATTR int rows_of_block(const AttentionTask& task, int row, int active, int key) {
+  const int block = key / kKvBlockTokens, id = task.rows[row].blocks[block];
+  int rows = 1;
+  while (rows < kTileRows && row + rows < active && task.rows[row + rows].keys > key &&
+         task.rows[row + rows].blocks[block] == id)
+    ++rows;
+  return rows;
+}
+
 HWY_ATTR void chunk_scores(const AttentionTask& task, const Scratch& scratch, int start, int active) {
   for (int key = start; key < std::min(start + kKvChunkTokens, task.rows[0].keys); key += kKvBlockTokens) {
     const int block = key / kKvBlockTokens;
-    const int step = block < task.shared_blocks ? kTileRows : 1;
-    for (int row = 0; row < active && task.rows[row].keys > key; row += step) {
+    for (int row = 0, rows = 0; row < active && task.rows[row].keys > key; row += rows) {
       const float* keys = task.cache + task.rows[row].blocks[block] * task.block_stride;
-      int rows = 1;
-      while (rows < step && row + rows < active && task.rows[row + rows].keys > key) ++rows;
+      rows = rows_of_block(task, row, active, key);
       multiply_rows<kMaxHeadDim, Start::zero>(
           rows, scratch.q + row * kMaxHeadDim, keys, kKvBlockTokens, task.head_dim,
           scratch.scores + row * kKvChunkTokens + (key - start), kKvChunkTokens, kKvBlockTokens);
@@ -152,12 +178,10 @@ HWY_ATTR void chunk_values(const AttentionTask& task, const Scratch& scratch, in
   const int dim = task.head_dim;
   for (int key = start; key < std::min(start + kKvChunkTokens, task.rows[0].keys); key += kKvBlockTokens) {
     const int block = key / kKvBlockTokens;
-    const int step = block < task.shared_blocks ? kTileRows : 1;
-    for (int row = 0; row < active && task.rows[row].keys > key; row += step) {
+    for (int row = 0, rows = 0; row < active && task.rows[row].keys > key; row += rows) {
       const float* values =
           task.cache + task.rows[row].blocks[block] * task.block_stride + kKvBlockTokens * dim;
-      int rows = 1;
-      while (rows < step && row + rows < active && task.rows[row + rows].keys > key) ++rows;
+      rows = rows_of_block(task, row, active, key);
       const float* weights = scratch.scores + row * kKvChunkTokens + (key - start);
       float* part = scratch.part + row * kMaxHeadDim;
       // The keys that all rows of the tile see, then each row's own rest: keys stay in order in every row.

@@ -37,9 +37,8 @@ struct AttentionRow {
 
 /// Query rows over one kv head.
 struct AttentionTask {
-  const AttentionRow* rows = nullptr;  ///< in descending order of `keys`
+  const AttentionRow* rows = nullptr;  ///< in descending order of `keys`; neighbours with the same block read it once
   int row_count = 0;                   ///< 1 .. kMaxAttentionRows
-  int shared_blocks = 0;               ///< the first blocks of all rows are the same ids: read once
   const float* cache = nullptr;        ///< block b of this kv head is at cache + b * block_stride
   std::size_t block_stride = 0;
   int head_dim = 0;  ///< a multiple of 16, up to kMaxHeadDim

@@ -14,11 +14,8 @@ void QueryTiles::clear() {
 void QueryTiles::cut(std::int32_t begin, std::int32_t tile_tokens) {
   const auto end = static_cast<std::int32_t>(tokens.size());
   std::reverse(tokens.begin() + begin, tokens.end());
-  for (std::int32_t first = begin; first < end; first += tile_tokens) {
-    const std::int32_t blocks =
-        (tokens[static_cast<std::size_t>(first)].keys + kBlockTokens - 1) / kBlockTokens;
-    tiles.push_back({first, std::min(end, first + tile_tokens), blocks});
-  }
+  for (std::int32_t first = begin; first < end; first += tile_tokens)
+    tiles.push_back({first, std::min(end, first + tile_tokens)});
 }
 
 void plan_causal(const AttentionPlan& plan, std::int32_t group, std::int32_t wanted_tiles,
@@ -49,8 +46,7 @@ void plan_causal(const AttentionPlan& plan, std::int32_t group, std::int32_t wan
                   return a.keys != b.keys ? a.keys > b.keys : a.row < b.row;
                 });
       for (std::int32_t first = begin; first < end; first += tile_tokens)
-        tiles.tiles.push_back({first, std::min(end, first + tile_tokens),
-                               plan.shared[next_shared].shared_tokens / kBlockTokens});
+        tiles.tiles.push_back({first, std::min(end, first + tile_tokens)});
     }
     for (std::int32_t i = s; i < stop; ++i) {
       const auto& sequence = plan.sequences[static_cast<std::size_t>(i)];
@@ -100,7 +96,6 @@ void run_attention(kernels::InstructionSet set, const QueryTiles& tiles, const A
     const auto kv_head = static_cast<std::size_t>(index % shape.kv_heads);
     kernels::AttentionRow rows[kernels::kMaxAttentionRows];
     kernels::AttentionTask task;
-    task.shared_blocks = tile.shared_blocks;
     task.cache = layer_data + kv_head * kernels::kv_block_floats(shape.head_dim);
     task.block_stride = cache.block_floats();
     task.head_dim = shape.head_dim;

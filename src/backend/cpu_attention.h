@@ -34,12 +34,10 @@ struct QueryToken {
   const std::int32_t* blocks = nullptr;  ///< block ids of its sequence
 };
 
-/// Query tokens [begin, end) that one task takes, descending in `keys`; their first `shared_blocks` are the
-/// same.
+/// Query tokens [begin, end) that one task takes, descending in `keys`.
 struct QueryTile {
   std::int32_t begin = 0;
   std::int32_t end = 0;
-  std::int32_t shared_blocks = 0;
 };
 
 /// The attention work of an operation, cut into tiles of at most kMaxAttentionRows query rows.

@@ -1,5 +1,7 @@
 #include "model/decoder.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "backend/split.h"
@@ -39,6 +41,8 @@ Decoder::Decoder(const ModelConfig& config, Weights& weights, const ModelLimits&
   gate_up_ = backend.allocate(T, 2 * I);
   act_ = backend.allocate(T, I);
   if (limits.embedding_rows > 0) media_ = backend.allocate(T, config.hidden);
+  last_attended_ = backend.allocate(S, shard_.heads * config.head_dim);
+  last_h_ = backend.allocate(S, config.hidden);
   last_ = backend.allocate(S, config.hidden);
   for (auto* rows : {&media_rows_, &media_sources_}) rows->reserve(static_cast<std::size_t>(T));
   sample_rows_.reserve(static_cast<std::size_t>(S));
@@ -101,7 +105,7 @@ void Decoder::check(const StepPlan& plan, std::size_t results) const {
                          plan.embedded.size() <= T && (plan.embedded.empty() || limits_.embedding_rows > 0) &&
                          results == plan.samples.size();
   if (sizes_fit && plan.rows() <= limits_.step_rows &&
-      plan.samples.size() <= static_cast<std::size_t>(limits_.sample_rows)) {
+      plan.samples.size() <= static_cast<std::size_t>(std::min(limits_.sample_rows, limits_.step_rows))) {
     return;
   }
   throw base::Error(
@@ -135,10 +139,11 @@ void Decoder::forward(const StepPlan& plan, backend::Activation embeddings,
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const auto index = static_cast<std::int32_t>(i);
-    const auto& next_norm = i + 1 < layers_.size() ? *layers_[i + 1].attention_norm : *final_norm_;
 
     backend_.linear(*layer.qkv, z_, T, qkv_);  // q | k | v [T, (A + 2K) d]
     backend_.rope_and_store(qkv_, T, A, K, d, config_.rope, plan.positions, plan.slots, *cache_, index);
+    // Behind the last keys and values only the rows go on whose next token is wanted.
+    if (i + 1 == layers_.size()) break;
     backend_.attention(qkv_, A, K, d, plan.attention, *cache_, index, attended_);  // [T, A d]
     backend_.linear(*layer.output, attended_, T, delta_);                          // [T, H]
     backend_.add_rms_norm(h_, delta_, *layer.mlp_norm, epsilon, T, z_);
@@ -146,7 +151,7 @@ void Decoder::forward(const StepPlan& plan, backend::Activation embeddings,
     backend_.linear(*layer.gate_up, z_, T, gate_up_);  // gate | up [T, 2 I]
     backend_.swiglu(gate_up_, T, act_);                // [T, I]
     backend_.linear(*layer.down, act_, T, delta_);     // [T, H]
-    backend_.add_rms_norm(h_, delta_, next_norm, epsilon, T, z_);
+    backend_.add_rms_norm(h_, delta_, *layers_[i + 1].attention_norm, epsilon, T, z_);
   }
 
   sample_rows_.clear();
@@ -156,7 +161,17 @@ void Decoder::forward(const StepPlan& plan, backend::Activation embeddings,
     sample.row = static_cast<std::int32_t>(sample_rows_.size()) - 1;
   }
   if (samples_.empty()) return;
-  backend_.gather_rows(z_, sample_rows_, last_);  // [S, H]
+  const Layer& layer = layers_.back();
+  const auto S = static_cast<std::int32_t>(samples_.size());
+  backend_.attention(qkv_, A, K, d, plan.attention, *cache_, config_.layers - 1, attended_);
+  backend_.gather_rows(attended_, sample_rows_, last_attended_);  // [S, A d]
+  backend_.gather_rows(h_, sample_rows_, last_h_);                // [S, H]
+  backend_.linear(*layer.output, last_attended_, S, delta_);
+  backend_.add_rms_norm(last_h_, delta_, *layer.mlp_norm, epsilon, S, z_);
+  backend_.linear(*layer.gate_up, z_, S, gate_up_);
+  backend_.swiglu(gate_up_, S, act_);
+  backend_.linear(*layer.down, act_, S, delta_);
+  backend_.add_rms_norm(last_h_, delta_, *final_norm_, epsilon, S, last_);
   backend_.sample(*head_, last_, samples_, results);
 }
 

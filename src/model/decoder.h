@@ -62,7 +62,10 @@ class Decoder {
   backend::Activation gate_up_;   ///< [T, 2 I]
   backend::Activation act_;       ///< [T, I]
   backend::Activation media_;     ///< [T, H] embedding rows on their way into h
-  backend::Activation last_;      ///< [S, H] rows whose next token is wanted
+  // Of the rows whose next token is wanted, in the last layer:
+  backend::Activation last_attended_;  ///< [S, A d]
+  backend::Activation last_h_;         ///< [S, H]
+  backend::Activation last_;           ///< [S, H] normed, for the head
 
   std::vector<std::int32_t> media_rows_, media_sources_, sample_rows_;
   std::vector<backend::SampleRow> samples_;  ///< as in the plan, with rows of last_

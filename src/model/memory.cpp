@@ -56,7 +56,7 @@ std::size_t buffer_bytes(const ModelConfig& config, const ModelLimits& limits, i
   const std::int64_t I = widest_part(config.intermediate, tensor_parallel);
   const std::int64_t media = limits.embedding_rows > 0 ? H : 0;
   const std::int64_t step = T * (3 * H + media + (2 * shard.heads + 2 * shard.kv_heads) * d + 3 * I);
-  std::int64_t total = step + std::int64_t{limits.sample_rows} * H;
+  std::int64_t total = step + std::int64_t{limits.sample_rows} * (2 * H + shard.heads * d);
 
   const VisionConfig& v = config.vision;
   if (v.depth > 0 && limits.image_patches > 0) {

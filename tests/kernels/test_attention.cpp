@@ -12,15 +12,19 @@ namespace {
 
 constexpr double kTolerance = 3e-6;  ///< values are in [-1, 1); weights sum to 1
 
+/// Copies of every block of a cache, for rows that read the same from blocks of their own.
+constexpr int kCopies = 4;
+
 /// Keys and values of one kv head in a paged cache with shuffled blocks; unused entries hold NaN.
 struct Cache {
-  int dim, blocks;
+  int dim, blocks;  ///< block b is also b + blocks, b + 2 blocks ...
   std::vector<float> memory;
   std::vector<std::vector<float>> keys, values;
   std::vector<std::int32_t> table;
 
   Cache(int dim, int tokens, std::uint64_t seed) : dim(dim), blocks((tokens + 63) / 64 + 3) {
-    memory.assign(static_cast<std::size_t>(blocks) * kv_block_floats(dim) + 16, std::nanf(""));
+    const std::size_t copy = static_cast<std::size_t>(blocks) * kv_block_floats(dim);
+    memory.assign(copy * kCopies + 16, std::nanf(""));
     for (int b = 0; b < (tokens + 63) / 64; ++b) table.push_back((b * 5 + 3) % blocks);
     if (blocks % 5 == 0)
       for (std::size_t b = 0; b < table.size(); ++b) table[b] = blocks - 1 - static_cast<std::int32_t>(b);
@@ -32,6 +36,7 @@ struct Cache {
           data() + static_cast<std::size_t>(table[static_cast<std::size_t>(t / 64)]) * kv_block_floats(dim),
           t % 64, keys.back().data(), values.back().data(), dim);
     }
+    for (std::size_t c = 1; c < kCopies; ++c) std::copy_n(memory.begin(), copy, memory.begin() + static_cast<std::ptrdiff_t>(c * copy));
   }
   float* data() { return memory.data(); }
 };
@@ -53,18 +58,23 @@ std::vector<double> reference(const Cache& cache, const float* q, int keys) {
   return out;
 }
 
+/// Rows in groups of three, as the heads of a token; all groups read the first `shared` blocks, then each a copy of
+/// its own.
 std::vector<float> run(InstructionSet set, Cache& cache, const std::vector<float>& q,
-                       const std::vector<int>& keys, int shared_blocks) {
+                       const std::vector<int>& keys, int shared) {
   const auto dim = static_cast<std::size_t>(cache.dim);
   std::vector<float> out(keys.size() * dim), memory(kAttentionScratchFloats + 16, std::nanf(""));
+  std::vector<std::vector<std::int32_t>> tables(kCopies, cache.table);
+  for (int c = 0; c < kCopies; ++c)
+    for (std::size_t b = static_cast<std::size_t>(shared); b < cache.table.size(); ++b)
+      tables[static_cast<std::size_t>(c)][b] += c * cache.blocks;
   std::vector<AttentionRow> rows;
   for (std::size_t r = 0; r < keys.size(); ++r)
-    rows.push_back({q.data() + r * dim, out.data() + r * dim, cache.table.data(), keys[r]});
+    rows.push_back({q.data() + r * dim, out.data() + r * dim, tables[r / 3 % kCopies].data(), keys[r]});
   std::stable_sort(rows.begin(), rows.end(),
                    [](const AttentionRow& a, const AttentionRow& b) { return a.keys > b.keys; });
   AttentionTask task{rows.data(),
                      static_cast<int>(rows.size()),
-                     shared_blocks,
                      cache.data(),
                      kv_block_floats(cache.dim),
                      cache.dim,
