@@ -24,46 +24,42 @@ constexpr int tile_vectors(int rows) { return HWY_TARGET == HWY_AVX3 ? 4 : rows 
 
 enum class Start { zero, stored };
 
-/// c[r][0 .. V * kLanes) (+)= sum over k of a[r][k] b[k][..]: one accumulator per element, k in order.
+/// c[r][0 .. V * kLanes) (+)= sum over k of a[r][k] b[k][..]: one accumulator per element, k in order. The side with
+/// fewer vectors is held in registers.
 template <int R, int V, std::size_t kStrideA, Start kStart>
 HWY_INLINE HWY_ATTR void multiply(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b,
                                   std::size_t stride_b, int count, float* HWY_RESTRICT c,
                                   std::size_t stride_c) {
   const F32Tag d;
   F32 sum[R][V];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v)
-      sum[r][v] = kStart == Start::zero ? hn::Zero(d) : hn::LoadU(d, c + r * stride_c + v * kLanes);
-  for (int k = 0; k < count; ++k) {
-    // The side with fewer registers is kept, the other goes through one.
-    if constexpr (R <= 3) {
-      F32 x[R];
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) x[r] = hn::Set(d, a[r * kStrideA + k]);
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) {
-        const F32 w = hn::LoadU(d, b + k * stride_b + v * kLanes);
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) sum[r][v] = hn::MulAdd(x[r], w, sum[r][v]);
-      }
+  const auto each_sum = [&](const auto& body) ASSIZE_INLINE_LAMBDA {
+    unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
+      unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
+        body(sum[r][v], c + static_cast<std::size_t>(r) * stride_c + static_cast<std::size_t>(v) * kLanes);
+      });
+    });
+  };
+  each_sum([&](F32& s, const float* at) ASSIZE_INLINE_LAMBDA { s = kStart == Start::zero ? hn::Zero(d) : hn::LoadU(d, at); });
+  for (int k = 0; k < count; ++k, ++a, b += stride_b) {
+    const auto x = [&](int r) ASSIZE_INLINE_LAMBDA { return hn::Set(d, a[static_cast<std::size_t>(r) * kStrideA]); };
+    const auto w = [&](int v) ASSIZE_INLINE_LAMBDA { return hn::LoadU(d, b + static_cast<std::size_t>(v) * kLanes); };
+    if constexpr (R < V) {
+      F32 held[R];
+      unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { held[r] = x(r); });
+      unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
+        const F32 other = w(v);
+        unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { accumulate(sum[r][v], held[r], other); });
+      });
     } else {
-      F32 w[V];
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) w[v] = hn::LoadU(d, b + k * stride_b + v * kLanes);
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        const F32 x = hn::Set(d, a[r * kStrideA + k]);
-#pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
-      }
+      F32 held[V];
+      unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { held[v] = w(v); });
+      unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
+        const F32 other = x(r);
+        unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { accumulate(sum[r][v], other, held[v]); });
+      });
     }
   }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) hn::StoreU(sum[r][v], d, c + r * stride_c + v * kLanes);
+  each_sum([&](const F32& s, float* at) ASSIZE_INLINE_LAMBDA { hn::StoreU(s, d, at); });
 }
 
 /// The same over `columns`, a multiple of 16.

@@ -1,7 +1,5 @@
 #include "kernels/cpu/linear.h"
 
-#include <utility>
-
 #include "hwy/cache_control.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -95,33 +93,10 @@ struct TileTask {
   const float* bias;
 };
 
-/// For lambdas of inner loops: what is inlined and unrolled before anything else stays in registers with GCC 12.
-#define INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
-
-template <class Body, int... kIndex>
-HWY_INLINE HWY_ATTR void unroll(std::integer_sequence<int, kIndex...>, const Body& body) {
-  (body(kIndex), ...);
-}
-/// body(0) … body(N - 1).
-template <int N, class Body>
-HWY_INLINE HWY_ATTR void unroll(const Body& body) {
-  unroll(std::make_integer_sequence<int, N>{}, body);
-}
-
 template <int R, int V>
 struct Accumulators {
   F32 v[R][V];
 };
-
-/// sum += x * w, one fused multiply-add that stays in the register of `sum`: left to choose, GCC 12 puts the result
-/// into that of x and keeps sums in memory, at two thirds of the speed.
-HWY_INLINE HWY_ATTR void accumulate(F32& sum, F32 x, F32 w) {
-#if HWY_TARGET == HWY_AVX2 && HWY_COMPILER_GCC_ACTUAL
-  asm("vfmadd231ps %2, %1, %0" : "+x"(sum.raw) : "x"(x.raw), "x"(w.raw));
-#else
-  sum = hn::MulAdd(x, w, sum);
-#endif
-}
 
 /// sum[r][v] += x[r] * weight(v) for one k. The side with fewer vectors is held in registers.
 template <int R, int V, class Weight>
@@ -129,24 +104,24 @@ HWY_INLINE HWY_ATTR void rank_one(Accumulators<R, V>& sum, const float* HWY_REST
   const F32Tag d;
   if constexpr (R < V) {
     F32 broadcast[R];
-    unroll<R>([&](int r) INLINE_LAMBDA { broadcast[r] = hn::Set(d, x[r]); });
-    unroll<V>([&](int v) INLINE_LAMBDA {
+    unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { broadcast[r] = hn::Set(d, x[r]); });
+    unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
       const F32 w = weight(v);
-      unroll<R>([&](int r) INLINE_LAMBDA { accumulate(sum.v[r][v], broadcast[r], w); });
+      unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { accumulate(sum.v[r][v], broadcast[r], w); });
     });
   } else {
     F32 w[V];
-    unroll<V>([&](int v) INLINE_LAMBDA { w[v] = weight(v); });
-    unroll<R>([&](int r) INLINE_LAMBDA {
+    unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { w[v] = weight(v); });
+    unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
       const F32 broadcast = hn::Set(d, x[r]);
-      unroll<V>([&](int v) INLINE_LAMBDA { accumulate(sum.v[r][v], broadcast, w[v]); });
+      unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { accumulate(sum.v[r][v], broadcast, w[v]); });
     });
   }
 }
 
 template <int P>
 HWY_INLINE HWY_ATTR void prefetch(const std::byte* at, std::size_t panel_stride) {
-  unroll<P>([&](int p) INLINE_LAMBDA { hwy::Prefetch(at + static_cast<std::size_t>(p) * panel_stride); });
+  unroll<P>([&](int p) ASSIZE_INLINE_LAMBDA { hwy::Prefetch(at + static_cast<std::size_t>(p) * panel_stride); });
 }
 
 template <WeightType kType, int R, int P>
@@ -156,16 +131,16 @@ HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* s
   const float* HWY_RESTRICT x = task.x;
   const std::byte* ahead = task.ahead;
   const std::size_t stride = task.panel_stride, ahead_step = task.ahead_step;
-  const auto vector_at = [&](int v, std::size_t bytes) INLINE_LAMBDA {
+  const auto vector_at = [&](int v, std::size_t bytes) ASSIZE_INLINE_LAMBDA {
     return at + static_cast<std::size_t>(v / static_cast<int>(kParts)) * stride +
            static_cast<std::size_t>(v % static_cast<int>(kParts)) * kLanes * bytes;
   };
   if constexpr (kType == WeightType::bf16) {
     const U32Tag du;
     const auto high = hn::Set(du, 0xFFFF0000u);
-    const auto pair = [&](int v) INLINE_LAMBDA { return hn::Load(du, reinterpret_cast<const std::uint32_t*>(vector_at(v, 4))); };
-    const auto even = [&](int v) INLINE_LAMBDA { return hn::BitCast(d, hn::ShiftLeft<16>(pair(v))); };
-    const auto odd = [&](int v) INLINE_LAMBDA {
+    const auto pair = [&](int v) ASSIZE_INLINE_LAMBDA { return hn::Load(du, reinterpret_cast<const std::uint32_t*>(vector_at(v, 4))); };
+    const auto even = [&](int v) ASSIZE_INLINE_LAMBDA { return hn::BitCast(d, hn::ShiftLeft<16>(pair(v))); };
+    const auto odd = [&](int v) ASSIZE_INLINE_LAMBDA {
       // A mask is one register too many for three rows of AVX2.
       if constexpr (R == 3 && P == 2 && kParts == 2) return hn::BitCast(d, hn::ShiftLeft<16>(hn::ShiftRight<16>(pair(v))));
       return hn::BitCast(d, hn::And(pair(v), high));
@@ -181,7 +156,7 @@ HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* s
     }
     if (task.length % 2 == 1) rank_one(sum, x, even);
   } else {
-    const auto weight = [&](int v) INLINE_LAMBDA {
+    const auto weight = [&](int v) ASSIZE_INLINE_LAMBDA {
       if constexpr (kType == WeightType::f32) {
         return hn::Load(d, reinterpret_cast<const float*>(vector_at(v, 4)));
       } else {
@@ -202,8 +177,8 @@ HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* s
 /// body(sum of row r and vector v, floats from the tile's first sum to it).
 template <int R, int V, class Body>
 HWY_INLINE HWY_ATTR void each_sum(Accumulators<R, V>& sum, std::size_t stride, const Body& body) {
-  unroll<R>([&](int r) INLINE_LAMBDA {
-    unroll<V>([&](int v) INLINE_LAMBDA {
+  unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
+    unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
       body(sum.v[r][v], static_cast<std::size_t>(r) * stride + static_cast<std::size_t>(v) * kLanes);
     });
   });
@@ -215,17 +190,17 @@ HWY_NOINLINE HWY_ATTR void whole_product(const TileTask& task) {
   const F32Tag d;
   Accumulators<R, P * static_cast<int>(kParts)> sum;
   if (task.from.at) {
-    each_sum(sum, task.from.stride, [&](F32& s, std::size_t at) INLINE_LAMBDA { s = hn::LoadU(d, task.from.at + at); });
+    each_sum(sum, task.from.stride, [&](F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { s = hn::LoadU(d, task.from.at + at); });
   } else {
-    each_sum(sum, 0, [&](F32& s, std::size_t) INLINE_LAMBDA { s = hn::Zero(d); });
+    each_sum(sum, 0, [&](F32& s, std::size_t) ASSIZE_INLINE_LAMBDA { s = hn::Zero(d); });
   }
   add_products<kType, R, P>(task, sum);
   for (const Sums& add : task.add)
     if (add.at)
-      each_sum(sum, add.stride, [&](F32& s, std::size_t at) INLINE_LAMBDA { s = hn::Add(hn::LoadU(d, add.at + at), s); });
+      each_sum(sum, add.stride, [&](F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { s = hn::Add(hn::LoadU(d, add.at + at), s); });
   if (task.bias)
-    each_sum(sum, 0, [&](F32& s, std::size_t at) INLINE_LAMBDA { s = hn::Add(s, hn::LoadU(d, task.bias + at)); });
-  each_sum(sum, task.to.stride, [&](const F32& s, std::size_t at) INLINE_LAMBDA { hn::StoreU(s, d, task.to.at + at); });
+    each_sum(sum, 0, [&](F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { s = hn::Add(s, hn::LoadU(d, task.bias + at)); });
+  each_sum(sum, task.to.stride, [&](const F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { hn::StoreU(s, d, task.to.at + at); });
 }
 
 /// A tile at the edge of y: works on copies that have room for all rows and panels.
@@ -390,8 +365,6 @@ HWY_ATTR void linear(const LinearTask& task) {
       return typed_linear<WeightType::bf16>(task);
   }
 }
-
-#undef INLINE_LAMBDA
 
 #endif
 }  // namespace HWY_NAMESPACE
