@@ -8,6 +8,7 @@
 #include "app/fake_table.h"
 #include "app/plan.h"
 #include "app/progress_display.h"
+#include "app/scratch_output.h"
 #include "base/error.h"
 #include "model/model.h"
 #include "tensor/safetensors.h"
@@ -62,18 +63,20 @@ void print_judge(const Plan& plan) {
 }  // namespace
 
 int check(const std::string& job_file, const std::vector<std::string>& settings, bool only_output) {
-  const job::JobSpec job = job::load_job(job_file, settings);
+  job::JobSpec job = job::load_job(job_file, settings);
+  const std::string output = job.output.string();
   if (only_output) {
-    fmt::print("{}\n", job.output.string());
+    fmt::print("{}\n", output);
     return 0;
   }
+  const ScratchOutput scratch(job);
   const Plan plan = make_plan(job);
   fmt::print("job     {}\n", job_file);
   print_judge(plan);
   print_suites(plan);
   ItemMaker maker(plan);
   for (std::uint32_t s = 0; s < plan.suites.size(); ++s) maker.make({s, 0, {0}}, 0);
-  fmt::print("\n{} calls; output {}\n", count_calls(plan), plan.job.output.string());
+  fmt::print("\n{} calls; output {}\n", count_calls(plan), output);
   return 0;
 }
 

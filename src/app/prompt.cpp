@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "app/judge_setup.h"
 #include "app/plan.h"
+#include "app/scratch_output.h"
 #include "base/error.h"
 #include "job/reader.h"
 #include "media/patches.h"
@@ -65,7 +66,9 @@ std::string printable(const std::string& text) {
 }  // namespace
 
 int prompt(const std::string& job_file, const PromptOptions& options) {
-  const Plan plan = make_plan(job::load_job(job_file, options.settings));
+  job::JobSpec job = job::load_job(job_file, options.settings);
+  const ScratchOutput scratch(job);
+  const Plan plan = make_plan(job);
   const auto [suite, sample] = find_sample(plan, options);
   const bool fake = !plan.job.judge.fake.empty();
   std::optional<text::Tokenizer> tokenizer;

@@ -64,6 +64,17 @@ TEST_CASE("throughput: from a made-up workload to report, figures and rows") {
   CHECK_THAT(report.text, Contains("is a measurement"));
 }
 
+TEST_CASE("throughput: check and prompt write nothing where the run would") {
+  const TinyRun run;
+  for (const char* command : {"check ", "prompt "}) {
+    const Outcome outcome = program(command + run.job);
+    INFO(outcome.text);
+    CHECK(outcome.code == 0);
+    CHECK_FALSE(fs::exists(run.out));
+  }
+  CHECK_THAT(program("check " + run.job).text, Contains("output " + run.out.string()));
+}
+
 TEST_CASE("throughput: a measurement is made anew; switches change what is reused") {
   const TinyRun run;
   REQUIRE(program("run " + run.job).code == 0);

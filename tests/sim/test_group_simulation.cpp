@@ -57,5 +57,6 @@ TEST_CASE("a coordinator that takes too long for a judgement becomes the limit")
   scenario.coordinator_seconds = 1.5 * free / 5000;
   const sim::Outcome outcome = sim::simulate(scenario);
   CHECK(outcome.coordinator_use > 0.95);
+  CHECK(outcome.coordinator_use <= 1);
   CHECK(outcome.seconds >= 1.49 * free);
 }

@@ -23,9 +23,10 @@ def run_job(program, job, settings):
 
 
 def instructions(program, job, settings):
-    """Instructions of the whole program under callgrind, in millions."""
+    """Instructions of the worker (prompts, pictures, steps; neither start nor coordinator) under callgrind, in millions."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/callgrind", str(program), "run", str(job),
+        command = ["valgrind", "--tool=callgrind", "--toggle-collect=assize::cluster::run_worker*",
+                   f"--callgrind-out-file={folder}/callgrind", str(program), "run", str(job),
                    "--set", f"output={folder}/out", "--set", "parallel.threads=1"]
         for setting in settings:
             command += ["--set", setting]

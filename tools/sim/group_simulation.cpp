@@ -68,7 +68,7 @@ class Simulation {
     outcome.seconds = end;
     outcome.bound_seconds = std::max(tokens_total_ / speed, *std::max_element(tokens_.begin(), tokens_.end()) / best);
     outcome.idle_share = 1 - busy_seconds_ / (end * s_.groups * s_.slots);
-    outcome.coordinator_use = s_.coordinator_seconds * static_cast<double>(queue_.calls_total()) / end;
+    outcome.coordinator_use = s_.coordinator_seconds * static_cast<double>(queue_.calls_total()) / std::max(end, coordinator_free_);
     outcome.leases = leases_;
     outcome.second_leases = queue_.second_leases();
     return outcome;
