@@ -56,7 +56,7 @@ TEST_CASE("a coordinator that takes too long for a judgement becomes the limit")
   const double free = sim::simulate(scenario).seconds;
   scenario.coordinator_seconds = 1.5 * free / 5000;
   const sim::Outcome outcome = sim::simulate(scenario);
-  CHECK(outcome.coordinator_use > 0.95);
+  CHECK(outcome.coordinator_use > 0.9);  // it waits until the first calls have ended
   CHECK(outcome.coordinator_use <= 1);
   CHECK(outcome.seconds >= 1.49 * free);
 }
