@@ -140,15 +140,22 @@ void carry_out(const StepOrder& order, Judge& judge) {
 void follow(comm::Comm& group, Judge& judge, const WorkerSettings& settings) {
   std::vector<std::byte> bytes;
   std::vector<results::Judgement> finished;
+  bool lost = false;
   while (true) {
     begin(settings, "waiting for the next step of its leader");
     group.broadcast(bytes);
     begin(settings, "a step of the judge");
     const StepOrder order = decode_step_order(bytes);
     if (order.next == StepOrder::Next::leave) return;
-    carry_out(order, judge);
-    finished.clear();
-    judge.step(finished);
+    if (lost) continue;  // the leader's exchange with this rank fails, then it says leave
+    try {
+      carry_out(order, judge);
+      finished.clear();
+      judge.step(finished);
+    } catch (const base::Broken& error) {
+      base::log(base::LogLevel::error, std::string(error.what()) + "; this rank works no more, and its group will be taken out");
+      lost = true;
+    }
   }
 }
 
@@ -293,9 +300,12 @@ void run_worker(comm::Comm& group, comm::Link* link, Judge& judge, const WorkerS
     }
     rest(settings);
   } catch (const base::Broken& error) {
-    if (link) link->send(0, encode(Fatal{error.what(), error.kind()}));
-    if (!link || group.size() > 1) throw;
+    if (!link) throw;
+    link->send(0, encode(Fatal{error.what(), error.kind()}));
     rest(settings);
+    // Whatever befell the others in this step, they come for their next order.
+    std::vector<std::byte> bytes = encode(StepOrder{StepOrder::Next::leave, {}, {}});
+    group.broadcast(bytes);
     stay_out(*link);
   } catch (const base::Error& error) {
     if (link) link->send(0, encode(Fatal{error.what(), error.kind()}));

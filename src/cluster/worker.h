@@ -23,8 +23,10 @@ struct WorkerSettings {
 ///
 /// In a group of one, an exception of the judge is isolated: its items are tried again one by one, and only
 /// those that throw alone become failed judgements. In a larger group the other ranks would wait for ever, so an
-/// exception is sent to the coordinator as Fatal and thrown. Where the device itself is lost (base::Broken), a group of
-/// one says so as well, and stays without work until the coordinator says Shutdown.
+/// exception is sent to the coordinator as Fatal and thrown. Where the device itself is lost (base::Broken), the leader
+/// sends Fatal too, but the group stays without work until the coordinator says Shutdown, since the end of its processes
+/// would end the world: a rank that has lost its device takes orders and carries none out; the other ranks' exchange with
+/// it must end with base::Broken by itself; and the first order after the leader's is to leave.
 ///
 /// What is finished is spooled before it is sent, where the coordinator has said where; a spool that cannot be
 /// written is named in the log and done without.

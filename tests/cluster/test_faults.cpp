@@ -1,4 +1,5 @@
 // Groups that hampered earlier launches, and what leaders keep in case the coordinator dies.
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <thread>
@@ -204,4 +205,67 @@ TEST_CASE("a leader whose device is lost says so, and stays until the others are
   CHECK(std::holds_alternative<Bye>(next()));
   leader.join();
   CHECK(left_well);
+}
+
+TEST_CASE("a group of two that loses a device is taken out whole, whichever rank lost it, and the others finish its calls") {
+  static constexpr int kNever = 99;
+  // The step in which the ranks of group 0 find out: whoever has lost its device, the other by the exchange that fails.
+  struct Case {
+    int leader, follower;
+  };
+  const auto [leader, follower] = GENERATE(Case{2, 2}, Case{2, kNever}, Case{3, 2}, Case{kNever, kNever});
+  std::atomic<bool> found_out = leader == kNever;
+
+  struct LosesDevice final : Judge {
+    LosesDevice(int step, std::atomic<bool>& said) : judge(answers()), left(step), found_out(said) {}
+    void submit(const WorkItem& item) override { judge.submit(item); }
+    bool step(std::vector<results::Judgement>& finished) override {
+      if (--left == 0) {
+        found_out = true;
+        throw base::Broken("the device is lost");
+      }
+      return judge.step(finished);
+    }
+    void cancel(const base::Hash128& call) override { judge.cancel(call); }
+    void cancel_all() override { judge.cancel_all(); }
+    std::size_t unfinished() const override { return judge.unfinished(); }
+    engine::EngineCounters counters() const override { return judge.counters(); }
+    std::uint32_t slots() const override { return judge.slots(); }
+
+    FakeJudge judge;
+    int left;
+    std::atomic<bool>& found_out;
+  };
+  struct Waits final : Judge {  // so that group 0 gets its share
+    explicit Waits(std::atomic<bool>& said) : judge(answers()), found_out(said) {}
+    void submit(const WorkItem& item) override { judge.submit(item); }
+    bool step(std::vector<results::Judgement>& finished) override { return found_out ? judge.step(finished) : true; }
+    void cancel(const base::Hash128& call) override { judge.cancel(call); }
+    void cancel_all() override { judge.cancel_all(); }
+    std::size_t unfinished() const override { return judge.unfinished(); }
+    engine::EngineCounters counters() const override { return judge.counters(); }
+    std::uint32_t slots() const override { return judge.slots(); }
+
+    FakeJudge judge;
+    std::atomic<bool>& found_out;
+  };
+  InProcessGroups setup;
+  setup.groups = 2;
+  setup.tensor_parallel = 2;
+  setup.make_judge = [&](int group, comm::Comm& comm) -> std::unique_ptr<Judge> {
+    if (group == 1) return std::make_unique<Waits>(found_out);
+    return std::make_unique<LosesDevice>(comm.rank() == 0 ? leader : follower, found_out);
+  };
+  const auto judged = [&](bool undisturbed) {
+    TemporaryFolder run;
+    results::Journal journal(run.path(), kIdentity, quick());
+    const RunOutcome outcome = run_in_process(setup, support::plan_of(20), make_item, journal, {});
+    CHECK(outcome.ending == Ending::complete);
+    CHECK(outcome.lost_groups == (undisturbed ? 0 : 1));
+    return texts(run.path());
+  };
+  const auto with_fault = judged(leader == kNever);
+  setup.make_judge = [](int, comm::Comm&) { return std::make_unique<FakeJudge>(answers()); };
+  CHECK(with_fault == judged(true));
+  CHECK(with_fault.size() == 80);
 }

@@ -16,7 +16,9 @@ void in_step(comm::Comm& group, const std::string& step, const std::function<voi
 /// How long the GPUs of a group may keep each other waiting, in seconds.
 struct CollectiveLimits {
   double start = 180;  ///< to meet, and for the first exchange
-  double step = 600;   ///< for the work of one step
+  /// For the work of one step: half of what a rank may be silent (limits.lease_seconds), so that a group whose exchange is
+  /// broken is taken out before a watchdog ends the launch.
+  double step = 300;
 };
 
 /// What the GPUs of a tensor-parallel group exchange, by NCCL. A group of one needs no NCCL.
