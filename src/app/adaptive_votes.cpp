@@ -21,7 +21,7 @@ void AdaptiveVotes::take(const results::Judgement& judgement) {
   if (place == places_.end()) return;
   Sample& sample = samples_[place->second.sample];
   const suite::Suite& suite = plan_.suites[sample.suite];
-  sample.votes.push_back({judgement.key.presentation, judgement.key.vote, read_judgement(judgement, suite, plan_.job.judging)});
+  sample.votes.add({judgement.key.presentation, judgement.key.vote, read_judgement(judgement, suite, plan_.job.judging)});
   ++there_;
   if (!sample.asked[place->second.call]) {
     sample.asked[place->second.call] = true;  // of an earlier start
@@ -37,7 +37,7 @@ std::vector<OutstandingItem> AdaptiveVotes::next() {
     const suite::Suite& suite = plan_.suites[sample.suite];
     const auto keys = call_keys(plan_, suite, suite.samples[sample.sample]);
     OutstandingItem item{sample.suite, sample.sample, {}};
-    for (const std::uint32_t call : calls_wanted(plan_, suite, keys, sample.votes)) {
+    for (const std::uint32_t call : calls_wanted(plan_, suite, keys, sample.votes.unpacked())) {
       if (sample.asked[call]) continue;
       sample.asked[call] = true;
       item.calls.push_back(call);

@@ -7,7 +7,7 @@
 
 #include "app/plan.h"
 #include "results/judgement.h"
-#include "verdict/combine.h"
+#include "verdict/vote_list.h"
 
 namespace assize::app {
 
@@ -30,9 +30,9 @@ class AdaptiveVotes {
   struct Sample {
     std::uint32_t suite = 0;
     std::uint32_t sample = 0;
-    std::vector<verdict::Vote> votes;  ///< that are there
-    std::vector<bool> asked;           ///< by place in call_keys: there or handed out
-    std::uint32_t open = 0;            ///< handed out and not back
+    verdict::VoteList votes;  ///< that are there
+    std::vector<bool> asked;  ///< by place in call_keys: there or handed out
+    std::uint32_t open = 0;   ///< handed out and not back
   };
   struct Place {
     std::uint32_t sample;

@@ -40,7 +40,7 @@ report::Item item_of(const Table& table, const JudgedTable& judged, const report
     if (row.cells[c].empty() || read_columns.count(table.columns[c])) continue;
     item.question += fmt::format("{}{}: {}", item.question.empty() ? "" : "\n", table.columns[c], row.cells[c]);
   }
-  for (const auto& vote : sample.votes) {
+  for (const auto& vote : sample.votes.unpacked()) {
     report::ItemCall call;
     call.presentation = vote.presentation;
     call.vote = vote.vote;

@@ -81,17 +81,19 @@ results::SampleRow sample_row(const suite::Suite& suite, const suite::Sample& sa
 /// Everything of one suite on its way from the journal to the files.
 class SuiteAssessment {
  public:
-  SuiteAssessment(const Plan& plan, const suite::Suite& suite, const results::JournalIndex& index)
-      : plan_(plan), suite_(suite), index_(index) {
+  SuiteAssessment(const Plan& plan, const suite::Suite& suite, const CallReader& reader)
+      : plan_(plan), suite_(suite), reader_(reader) {
     rule_.suite = suite.id;
     rule_.protocol = suite.protocol;
     rule_.combine = combine_rule(suite, plan.job.judging);
     rule_.score_low = suite.prompt.profile.low;
     rule_.score_high = suite.prompt.profile.high;
     rule_.bootstrap.seed = plan.job.judging.seed;
+    samples_.reserve(suite.samples.size());
   }
 
-  void add_sample(const suite::Sample& sample, results::ResultsWriter& writer, report::Cost& cost, Assessment& assessment) {
+  void add_sample(std::uint32_t place, results::ResultsWriter& writer, report::Cost& cost, Assessment& assessment) {
+    const suite::Sample& sample = suite_.samples[place];
     metrics::JudgedSample judged;
     judged.id = sample.id;
     judged.group = sample.group;
@@ -103,14 +105,13 @@ class SuiteAssessment {
     }
     for (const auto& [unused, label] : sample.annotators) judged.annotators.push_back(label);
     const std::int64_t sample_index = writer.samples();
-    ReadCalls calls = read_calls(plan_, suite_, sample, index_, sample_index);
+    const ReadCalls calls = reader_.read(suite_, sample, sample_index);
     assessment.wanted += calls.wanted;
     assessment.judged += calls.rows.size();
     assessment.failed += calls.failed;
     assessment.spared += calls.spared;
     wanted_ += static_cast<std::int64_t>(calls.wanted);
     spared_ += static_cast<std::int64_t>(calls.spared);
-    judged.votes = std::move(calls.votes);
     std::int64_t text_size = 0;
     for (const results::JudgementRow& row : calls.rows) {
       text_size += static_cast<std::int64_t>(row.judgement.text.size());
@@ -119,13 +120,16 @@ class SuiteAssessment {
       cost.prefilled_tokens += row.judgement.prefilled_tokens;
       cost.output_tokens += static_cast<std::int64_t>(row.judgement.token_ids.size());
     }
-    judged.combined = verdict::combine(judged.votes, suite_.protocol, rule_.combine);
+    judged.combined = verdict::combine(calls.votes, suite_.protocol, rule_.combine);
     writer.add(sample_row(suite_, sample, judged.combined));
     for (std::size_t i = 0; i < sample.candidates.size(); ++i) {
       writer.add(results::CandidateRow{sample_index, static_cast<std::uint16_t>(i), sample.candidates[i].text, ""});
     }
     for (const auto& row : calls.rows) writer.add(row);
+    if (calls.votes.empty()) return;
+    judged.votes = verdict::VoteList(calls.votes);
     samples_.push_back(std::move(judged));
+    places_.push_back(place);
     text_sizes_.push_back(text_size);
   }
 
@@ -148,7 +152,7 @@ class SuiteAssessment {
   }
 
   report::Item item(const report::TellingItem& telling, report::Pictures pictures, const fs::path& folder) const {
-    const suite::Sample& sample = suite_.samples[telling.sample];
+    const suite::Sample& sample = suite_.samples[places_[telling.sample]];
     const metrics::JudgedSample& judged = samples_[telling.sample];
     report::Item out;
     out.suite = suite_.id;
@@ -170,7 +174,7 @@ class SuiteAssessment {
                   : suite_.protocol == Protocol::score ? fmt::format("{:.3g}", judged.combined.value)
                                                        : judged.combined.choice;
     out.reasons = telling.reasons;
-    const ReadCalls calls = read_calls(plan_, suite_, sample, index_, 0);
+    const ReadCalls calls = reader_.read(suite_, sample, 0);
     for (const results::JudgementRow& row : calls.rows) {
       const results::Judgement& judgement = row.judgement;
       const base::CallKey& key = judgement.key;
@@ -189,10 +193,11 @@ class SuiteAssessment {
  private:
   const Plan& plan_;
   const suite::Suite& suite_;
-  const results::JournalIndex& index_;
+  const CallReader& reader_;
   metrics::AgreementRule rule_;
-  std::vector<metrics::JudgedSample> samples_;
-  std::vector<std::int64_t> text_sizes_;
+  std::vector<metrics::JudgedSample> samples_;  ///< judged ones
+  std::vector<std::uint32_t> places_;     ///< of each among the suite's samples
+  std::vector<std::int64_t> text_sizes_;  ///< of each, in bytes, over its calls
   std::int64_t wanted_ = 0;
   std::int64_t spared_ = 0;
 };
@@ -243,13 +248,14 @@ Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& 
   Assessment assessment;
   assessment.look_at = run_folder / "report.html";
   report::ReportData data;
-  const results::FileInfo info = file_info(plan, index);
+  const CallReader reader(plan, index);
+  const results::FileInfo info = file_info(plan, index.summary());
   results::ResultsWriter writer(target / "results.h5", info);
   std::vector<SuiteAssessment> assessed;
   for (const auto& suite : plan.suites) {
-    assessed.emplace_back(plan, suite, index);
-    for (const auto& sample : suite.samples) {
-      assessed.back().add_sample(sample, writer, data.cost, assessment);
+    assessed.emplace_back(plan, suite, reader);
+    for (std::uint32_t place = 0; place < suite.samples.size(); ++place) {
+      assessed.back().add_sample(place, writer, data.cost, assessment);
       if (++done % 1024 == 0) progress(0.7 * static_cast<double>(done) / static_cast<double>(total));
     }
   }
@@ -258,6 +264,7 @@ Assessment assess(const Plan& plan, const fs::path& run_folder, const RunNotes& 
     for (const auto& metric : data.suites.back().metrics) writer.add(metric_row(metric));
     progress(0.7 + 0.2 * static_cast<double>(i + 1) / static_cast<double>(assessed.size()));
   }
+  if (assessment.complete()) writer.mark_complete();
   writer.finish();
 
   data.run = fs::absolute(run_folder).lexically_normal().filename().string();

@@ -14,7 +14,6 @@ namespace assize::app {
 
 namespace {
 
-constexpr double kGibibyte = 1024.0 * 1024 * 1024;
 /// What a worker needs beside weights and KV cache: code, activations, pictures in work.
 constexpr double kCpuWorkingGib = 0.5, kGpuWorkingGib = 2;
 /// Host memory of a worker whose judge is on a GPU.

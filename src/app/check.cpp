@@ -17,7 +17,6 @@ namespace assize::app {
 
 namespace {
 
-constexpr double kGibibyte = 1024.0 * 1024 * 1024;
 
 void print_suites(const Plan& plan) {
   fmt::print("\n{:<28}{:<10}{:>9}{:>9}  {}\n", "suite", "protocol", "samples", "calls", "prompt");

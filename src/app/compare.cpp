@@ -182,7 +182,7 @@ void add_panel(ComparedSuite& suite, const std::string& word) {
       }
       votes.push_back(std::move(vote));
     }
-    panel[i].votes.clear();
+    panel[i].votes = {};
     panel[i].combined = verdict::combine(votes, suite.rule.protocol, rule);
   }
   suite.judges.push_back(fmt::format("panel ({} of {})", word, judges));

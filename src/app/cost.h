@@ -4,6 +4,9 @@
 
 namespace assize::app {
 
+/// Bytes in a GiB.
+inline constexpr double kGibibyte = 1024.0 * 1024 * 1024;
+
 /// Sustained floating-point operations per second that estimates assume for one core of a CPU.
 inline constexpr double kFlopPerSecondPerCore = 40e9;
 

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "app/cost.h"
 #include "app/device.h"
 #include "app/fake_table.h"
 #include "backend/backend.h"
@@ -27,7 +28,6 @@ namespace assize::app {
 
 namespace {
 
-constexpr double kGibibyte = 1024.0 * 1024 * 1024;
 /// What a rank needs beside weights, KV cache and the model's buffers: code, prompts, pictures in work.
 constexpr double kProgramBytes = 256.0 * 1024 * 1024;
 /// Patches that are loaded ahead of the engine.

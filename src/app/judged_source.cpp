@@ -86,7 +86,7 @@ JudgedSource run_source(const fs::path& folder) {
   source.suites = described_suites(folder / "metrics.json");
   const results::ResultsReader reader(folder / "results.h5");
   const auto judges = reader.texts("judgements", "judge");
-  source.about = fmt::format("run{}{}", judges.empty() ? "" : ", judge " + judges[0], reader.info().complete ? "" : ", unfinished");
+  source.about = fmt::format("run{}{}", judges.empty() ? "" : ", judge " + judges[0], reader.complete() ? "" : ", unfinished");
 
   for (const auto& row : reader.metrics()) {
     metrics::Metric metric{row.suite, row.group, row.name, row.rule, {}, false};

@@ -93,7 +93,7 @@ class TableJudge {
     if (problems_ > 0) throw base::Error(text_);
     for (auto& sample : out_.samples) {
       if (rater_) take_majority(sample);
-      sample.combined = verdict::combine(sample.votes, protocol_, out_.rule.combine);
+      sample.combined = verdict::combine(sample.votes.unpacked(), protocol_, out_.rule.combine);
     }
     set_range();
     describe();
@@ -263,14 +263,15 @@ class TableJudge {
     }
     sample.annotators.push_back(label);
     metrics::JudgedSample read = sample;
-    read.votes.clear();
+    read.votes = {};
     add_votes(row, read);
     if (fresh) {
       sample.votes = read.votes;
       return;
     }
-    for (std::size_t i = 0; i < read.votes.size(); ++i) {
-      const auto &a = sample.votes[i].verdict, &b = read.votes[i].verdict;
+    const auto before = sample.votes.unpacked(), now = read.votes.unpacked();
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      const auto &a = before[i].verdict, &b = now[i].verdict;
       if (a.status != b.status || a.choice != b.choice || a.value != b.value) {
         return problem(row, sample.id, std::nullopt, "the verdict differs from that of the item's other rows");
       }
@@ -281,11 +282,12 @@ class TableJudge {
     const auto shown = presentation(row, sample);
     const auto number = static_cast<std::uint32_t>(vote_names_.try_emplace(cell(row, vote_), vote_names_.size()).first->second);
     const std::size_t per_row = std::max<std::size_t>(1, verdicts_.size());
+    const auto others = sample.votes.unpacked();
     for (std::size_t i = 0; i < per_row; ++i) {
       verdict::Vote vote;
       vote.presentation = shown;
       vote.vote = static_cast<std::uint32_t>(number * per_row + i);
-      const bool there = std::any_of(sample.votes.begin(), sample.votes.end(), [&](const auto& other) {
+      const bool there = std::any_of(others.begin(), others.end(), [&](const auto& other) {
         return other.vote == vote.vote && other.presentation == vote.presentation;
       });
       if (there) return problem(row, sample.id, vote_ ? vote_ : order_, "this vote is there twice");
@@ -293,7 +295,7 @@ class TableJudge {
       if (protocol_ == Protocol::rank && vote.verdict.ok() && !sample.human.empty() && vote.verdict.choice.size() != sample.human.size()) {
         problem(row, sample.id, std::nullopt, fmt::format("the verdict ranks {} candidates, the human label {}", vote.verdict.choice.size(), sample.human.size()));
       }
-      sample.votes.push_back(std::move(vote));
+      sample.votes.add(vote);
     }
   }
 

@@ -30,23 +30,6 @@ std::vector<double> expected_scores(const results::Judgement& judgement, const s
                                   profile_of(suite, judging));
 }
 
-/// Whether every call that is needed has its judgement.
-bool is_complete(const Plan& plan, const results::JournalIndex& index) {
-  for (const auto& suite : plan.suites) {
-    for (const auto& sample : suite.samples) {
-      if (plan.job.judging.adaptive) {
-        const ReadCalls calls = read_calls(plan, suite, sample, index, 0);
-        if (calls.rows.size() != calls.wanted) return false;
-        continue;
-      }
-      for (const auto& key : call_keys(plan, suite, sample)) {
-        if (!index.contains(base::digest(key))) return false;
-      }
-    }
-  }
-  return true;
-}
-
 }  // namespace
 
 verdict::Verdict read_judgement(const results::Judgement& judgement, const suite::Suite& suite, const job::Judging& judging) {
@@ -115,25 +98,26 @@ std::vector<std::uint32_t> calls_wanted(const Plan& plan, const suite::Suite& su
   return wanted;
 }
 
-ReadCalls read_calls(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample,
-                     const results::JournalIndex& index, std::int64_t sample_row) {
-  const auto keys = call_keys(plan, suite, sample);
+CallReader::CallReader(const Plan& plan, const results::JournalIndex& index) : plan_(plan), index_(index) {
+  if (plan.job.judging.expectation) scale_ = whole_numbers(plan.suites);
+}
+
+ReadCalls CallReader::read(const suite::Suite& suite, const suite::Sample& sample, std::int64_t sample_row) const {
+  const job::Judging& judging = plan_.job.judging;
+  const auto keys = call_keys(plan_, suite, sample);
   ReadCalls calls;
-  const auto labels = plan.job.judging.expectation ? whole_numbers(plan.suites) : std::vector<std::string>();
   std::vector<std::uint32_t> places;
   for (std::uint32_t place = 0; place < keys.size(); ++place) {
-    std::optional<results::Judgement> found = index.find(base::digest(keys[place]));
+    std::optional<results::Judgement> found = index_.find(base::digest(keys[place]));
     if (!found) continue;
     results::JudgementRow row{sample_row, std::move(*found), {}, {}};
-    row.verdict = read_judgement(row.judgement, suite, plan.job.judging);
-    if (plan.job.judging.expectation && row.verdict.ok()) {
-      row.expected_scores = expected_scores(row.judgement, suite, plan.job.judging, labels);
-    }
+    row.verdict = read_judgement(row.judgement, suite, judging);
+    if (judging.expectation && row.verdict.ok()) row.expected_scores = expected_scores(row.judgement, suite, judging, scale_);
     calls.votes.push_back({keys[place].presentation, keys[place].vote, row.verdict});
     calls.rows.push_back(std::move(row));
     places.push_back(place);
   }
-  const auto wanted = calls_wanted(plan, suite, keys, calls.votes);
+  const auto wanted = calls_wanted(plan_, suite, keys, calls.votes);
   // Votes behind those that decide were asked by an earlier job: as if they had never been.
   for (std::size_t i = places.size(); i-- > 0;) {
     if (std::binary_search(wanted.begin(), wanted.end(), places[i])) continue;
@@ -146,15 +130,14 @@ ReadCalls read_calls(const Plan& plan, const suite::Suite& suite, const suite::S
   return calls;
 }
 
-results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index) {
+results::FileInfo file_info(const Plan& plan, const results::JournalSummary& journal) {
   results::FileInfo info;
   info.code_version = code_version();
   info.created = base::utc_now();
   info.job = plan.job.resolved_yaml;
-  info.identity = index.summary().identity;
+  info.identity = journal.identity;
   info.model_hash = identity_value(info.identity, "model");
   info.seed = plan.job.judging.seed;
-  info.complete = is_complete(plan, index);
   return info;
 }
 

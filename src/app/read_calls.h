@@ -32,11 +32,20 @@ struct ReadCalls {
   std::vector<verdict::Vote> votes;         ///< the same
 };
 
-/// Reads the calls of `sample`, which will be row `sample_row` of /samples.
-ReadCalls read_calls(const Plan& plan, const suite::Suite& suite, const suite::Sample& sample,
-                     const results::JournalIndex& index, std::int64_t sample_row);
+/// Reads the calls of a plan's samples from a journal. Both must outlive it.
+class CallReader {
+ public:
+  CallReader(const Plan& plan, const results::JournalIndex& index);
+  /// The calls of `sample`, which will be row `sample_row` of /samples.
+  ReadCalls read(const suite::Suite& suite, const suite::Sample& sample, std::int64_t sample_row) const;
 
-/// What the results file of a run says about itself; it is complete if every call of the plan has its judgement.
-results::FileInfo file_info(const Plan& plan, const results::JournalIndex& index);
+ private:
+  const Plan& plan_;
+  const results::JournalIndex& index_;
+  std::vector<std::string> scale_;  ///< whole numbers of the scales, for expectations
+};
+
+/// What the results file of a run says about itself.
+results::FileInfo file_info(const Plan& plan, const results::JournalSummary& journal);
 
 }  // namespace assize::app

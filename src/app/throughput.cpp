@@ -116,9 +116,9 @@ class Measuring {
     info.identity = identity_;
     info.model_hash = identity_value(identity_, "model");
     info.seed = plan_.job.judging.seed;
-    info.complete = true;
     results::ResultsWriter writer(output_ / "results.h5", info);
     for (const auto& row : throughput::rows(report_)) writer.add(row);
+    writer.mark_complete();
     writer.finish();
     base::write_file_atomically(output_ / "metrics.json", throughput::metrics_json(report_));
     base::write_file_atomically(output_ / "report.html", throughput::html(report_));

@@ -177,7 +177,7 @@ void check_results(const fs::path& folder, const CallCount& count, Findings& fin
   const results::ResultsReader reader(folder / "results.h5");
   const std::string digest = base::to_hex(reader.digest());  // reads every block, so every checksum of it
   const auto rows = static_cast<std::uint64_t>(reader.rows("judgements"));
-  if (reader.info().complete && rows == count.judged) {
+  if (reader.complete() && rows == count.judged) {
     findings.ok(fmt::format("results.h5: complete, {} judgements, digest {}", rows, digest));
   } else if (done) {
     findings.bad(fmt::format("results.h5: has {} judgements, the journal {}; assize report makes it anew", rows, count.judged));

@@ -1,14 +1,16 @@
 #include "app/write_labels.h"
 
+#include <algorithm>
 #include <limits>
-#include <map>
-#include <string_view>
+#include <numeric>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "app/read_calls.h"
+#include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/lines.h"
 #include "results/results_writer.h"
 #include "verdict/rewards.h"
 
@@ -21,18 +23,13 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-/// The objects of a JSONL file by 1-based line, where `wanted` asks for the line.
-std::map<int, Json> read_rows(const fs::path& file, const std::map<int, std::size_t>& wanted) {
-  const std::string contents = base::read_file(file, std::uintmax_t{64} << 30);
-  std::map<int, Json> rows;
-  std::string_view rest = contents;
-  for (int line = 1; !rest.empty(); ++line) {
-    const auto end = rest.find('\n');
-    if (wanted.contains(line)) rows[line] = Json::parse(rest.substr(0, end));
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-  }
-  return rows;
-}
+/// What is said of a sample beside its row of the data.
+struct Label {
+  verdict::Rewards rewards;
+  std::vector<std::vector<std::optional<double>>> by_criterion;  ///< rewards by each criterion of a rubric on its own
+  std::vector<verdict::Preference> pairs;
+  std::uint64_t missing = 0;  ///< calls without a judgement
+};
 
 std::string to_line(const Json& row) { return row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
@@ -58,21 +55,21 @@ Json to_json(const std::vector<std::optional<double>>& rewards) {
   return values;
 }
 
-/// Rewards by each criterion of a rubric on its own.
-Json by_criterion(const suite::PromptTemplate& prompt, const ReadCalls& calls, int candidates) {
-  Json out = Json::object();
+std::vector<std::vector<std::optional<double>>> by_criterion(const suite::PromptTemplate& prompt, const ReadCalls& calls, int candidates) {
+  std::vector<std::vector<std::optional<double>>> out;
   for (const auto& [criterion, text] : prompt.criteria) {
     std::vector<verdict::Vote> votes;
     for (std::size_t i = 0; i < calls.rows.size(); ++i) {
       if (calls.rows[i].judgement.key.criterion == criterion) votes.push_back(calls.votes[i]);
     }
-    out[criterion] = to_json(verdict::reward_candidates(votes, candidates).rewards);
+    out.push_back(verdict::reward_candidates(votes, candidates).rewards);
   }
   return out;
 }
 
 /// The row of labels.jsonl: the user's fields and ours behind them.
-Json label_row(Json row, const verdict::Rewards& rewards, std::uint64_t missing) {
+Json label_row(Json row, const Label& label, const suite::PromptTemplate& prompt) {
+  const verdict::Rewards& rewards = label.rewards;
   Json ranks = Json::array();
   for (const int rank : rewards.ranks) ranks.push_back(rank ? Json(rank) : Json(nullptr));
   row["rewards"] = to_json(rewards.rewards);
@@ -80,7 +77,12 @@ Json label_row(Json row, const verdict::Rewards& rewards, std::uint64_t missing)
   row["best"] = or_null(rewards.best);
   row["votes"] = rewards.votes;
   row["unreadable"] = rewards.unreadable;
-  row["missing"] = missing;
+  row["missing"] = label.missing;
+  if (!prompt.criteria.empty()) {
+    Json criteria = Json::object();
+    for (std::size_t i = 0; i < prompt.criteria.size(); ++i) criteria[prompt.criteria[i].first] = to_json(label.by_criterion[i]);
+    row["criteria"] = std::move(criteria);
+  }
   return row;
 }
 
@@ -153,6 +155,36 @@ struct Yield {
   }
 };
 
+/// labels.jsonl and pairs.jsonl, in the order of the data, whose rows are read once more. `labels`: of each sample.
+void write_rows(const suite::Suite& data, const std::vector<Label>& labels, const fs::path& target) {
+  std::vector<std::uint32_t> order(labels.size());  // samples by line
+  std::iota(order.begin(), order.end(), std::uint32_t{0});
+  const auto line_of = [&](std::uint32_t place) { return data.samples[place].line; };
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return line_of(a) < line_of(b); });
+  base::AtomicFile rows(target / "labels.jsonl"), pairs(target / "pairs.jsonl");
+  auto next = order.begin();
+  const auto add = [&](std::uint64_t number, const std::string& text) {
+    if (next == order.end() || number != static_cast<std::uint64_t>(line_of(*next))) return;
+    const suite::Sample& sample = data.samples[*next];
+    const Label& label = labels[*next++];
+    const Json input = Json::parse(text);
+    rows.write(to_line(label_row(input, label, data.prompt)));
+    for (const auto& pair : label.pairs) pairs.write(to_line(pair_row(input, sample, pair)));
+  };
+  const auto changed = [&] {
+    throw base::Error(fmt::format("{}: changed while its labels were written; put it back, then assize report makes them", data.file.string()),
+                      base::ErrorKind::failed);
+  };
+  try {
+    base::for_each_line(data.file, add);
+  } catch (const Json::exception&) {
+    changed();
+  }
+  if (next != order.end()) changed();
+  rows.finish();
+  pairs.finish();
+}
+
 verdict::PreferenceRule rule_of(const job::PairsSpec& pairs) {
   return {pairs.all ? verdict::PairChoice::all : verdict::PairChoice::best_worst, pairs.margin, pairs.both_orders_must_agree};
 }
@@ -163,22 +195,21 @@ Assessment write_labels(const Plan& plan, const fs::path& run_folder, const fs::
                         const std::function<void(double)>& progress) {
   const suite::Suite& data = plan.suites.front();
   const results::JournalIndex index(run_folder);
-  std::map<int, std::size_t> order;  // line -> sample: the files keep the order of the data
-  for (std::size_t i = 0; i < data.samples.size(); ++i) order[data.samples[i].line] = i;
-  const std::map<int, Json> rows = read_rows(data.file, order);
-  results::ResultsWriter writer(target / "results.h5", file_info(plan, index));
+  const CallReader reader(plan, index);
+  results::ResultsWriter writer(target / "results.h5", file_info(plan, index.summary()));
   Assessment assessment;
   assessment.product = "labels";
   assessment.look_at = target / "labels.jsonl";
   Yield yield;
-  std::vector<std::pair<std::string, std::string>> lines(data.samples.size());  // labels, pairs
+  std::vector<Label> labels;
+  labels.reserve(data.samples.size());
   for (std::size_t i = 0; i < data.samples.size(); ++i) {
     const suite::Sample& sample = data.samples[i];
     const std::int64_t sample_row = writer.samples();
-    const ReadCalls calls = read_calls(plan, data, sample, index, sample_row);
+    const ReadCalls calls = reader.read(data, sample, sample_row);
     const int candidates = static_cast<int>(sample.candidates.size());
-    const verdict::Rewards rewards = verdict::reward_candidates(calls.votes, candidates);
-    const verdict::Preferences made = verdict::preferences_of(rewards, calls.votes, rule_of(plan.job.pairs));
+    verdict::Rewards rewards = verdict::reward_candidates(calls.votes, candidates);
+    verdict::Preferences made = verdict::preferences_of(rewards, calls.votes, rule_of(plan.job.pairs));
     assessment.wanted += calls.wanted;
     assessment.judged += calls.rows.size();
     assessment.failed += calls.failed;
@@ -200,28 +231,19 @@ Assessment write_labels(const Plan& plan, const fs::path& run_folder, const fs::
       writer.add(results::CandidateRow{sample_row, static_cast<std::uint16_t>(c), sample.candidates[c].text, "",
                                        rewards.rewards[c].value_or(kNone), static_cast<std::uint32_t>(rewards.ranks[c])});
     }
-    const Json& input = rows.at(sample.line);
-    Json label = label_row(input, rewards, calls.wanted - calls.rows.size());
-    if (!data.prompt.criteria.empty()) label["criteria"] = by_criterion(data.prompt, calls, candidates);
-    lines[i].first = to_line(label);
     for (const auto& pair : made.pairs) {
       writer.add(results::PairRow{sample_row, static_cast<std::uint16_t>(pair.chosen), static_cast<std::uint16_t>(pair.rejected),
                                   pair.score_chosen, pair.score_rejected, pair.margin(), pair.agreement.value_or(kNone),
                                   static_cast<std::uint8_t>(pair.orders)});
-      lines[i].second += to_line(pair_row(input, sample, pair));
     }
     for (const auto& row : calls.rows) writer.add(row);
+    labels.push_back({std::move(rewards), by_criterion(data.prompt, calls, candidates), std::move(made.pairs), calls.wanted - calls.rows.size()});
     if (i % 1024 == 0) progress(static_cast<double>(i) / static_cast<double>(data.samples.size()));
   }
   yield.write(data.id, writer);
+  if (assessment.complete()) writer.mark_complete();
   writer.finish();
-  std::string labels, pairs;
-  for (const auto& [line, sample] : order) {
-    labels += lines[sample].first;
-    pairs += lines[sample].second;
-  }
-  base::write_file_atomically(target / "labels.jsonl", labels);
-  base::write_file_atomically(target / "pairs.jsonl", pairs);
+  write_rows(data, labels, target);
   progress(1);
   return assessment;
 }

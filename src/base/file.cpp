@@ -1,12 +1,10 @@
 #include "base/file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/tar_member.h"
 
@@ -30,38 +28,10 @@ std::string read_file(const std::filesystem::path& path, std::uintmax_t limit_by
   return contents;
 }
 
-namespace {
-[[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
-  throw Error(path.string() + ": " + what + " failed (" + std::strerror(errno) + ")", ErrorKind::failed);
-}
-}  // namespace
-
 void write_file_atomically(const std::filesystem::path& path, std::string_view contents) {
-  const std::filesystem::path temporary = path.string() + ".tmp";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) fail(temporary, "open");
-  std::size_t done = 0;
-  while (done < contents.size()) {
-    const ssize_t n = ::write(fd, contents.data() + done, contents.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      ::close(fd);
-      fail(temporary, "write");
-    }
-    done += static_cast<std::size_t>(n);
-  }
-  if (::fsync(fd) != 0) {
-    ::close(fd);
-    fail(temporary, "fsync");
-  }
-  ::close(fd);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "rename");
-  const auto folder = path.parent_path().empty() ? std::filesystem::path(".") : path.parent_path();
-  const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir >= 0) {
-    ::fsync(dir);
-    ::close(dir);
-  }
+  AtomicFile file(path);
+  file.write(contents);
+  file.finish();
 }
 
 }  // namespace assize::base

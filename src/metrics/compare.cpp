@@ -20,7 +20,7 @@ struct Columns {
 };
 
 std::vector<std::uint32_t> clusters_of(const Samples& items) {
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
   for (const auto* item : items) names.push_back(item->cluster);
   const bool clustered =
       std::any_of(names.begin(), names.end(), [](const auto& name) { return !name.empty(); });

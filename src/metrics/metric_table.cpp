@@ -47,7 +47,7 @@ void check_label(const JudgedSample& sample, Protocol protocol) {
 }
 
 std::vector<std::uint32_t> groups_of(const Samples& items) {
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
   for (const auto* item : items) names.push_back(item->group);
   return dense(names, EmptyName::shared);
 }
@@ -307,29 +307,28 @@ std::vector<Metric> agreement(std::span<const JudgedSample> samples, const Agree
 std::vector<CurvePoint> vote_curve(std::span<const JudgedSample> samples, const AgreementRule& rule) {
   std::uint32_t most = 0;
   for (const auto& sample : samples) {
-    for (const auto& vote : sample.votes) most = std::max(most, vote.vote + 1);
+    for (const auto& vote : sample.votes.unpacked()) most = std::max(most, vote.vote + 1);
   }
   std::vector<CurvePoint> curve;
   for (std::uint32_t count = 1; count <= most; ++count) {
-    std::vector<JudgedSample> fewer;
+    Samples items;
+    std::vector<double> human, judge;  // judge: score, distance of the ranking, or 1 where it is right
     for (const auto& sample : samples) {
       if (!labelled(sample, rule.protocol)) continue;
-      JudgedSample cut = sample;
-      std::erase_if(cut.votes, [&](const auto& vote) { return vote.vote >= count; });
-      cut.combined = verdict::combine(cut.votes, rule.protocol, rule.combine);
-      if (cut.combined.ok()) fewer.push_back(std::move(cut));
+      auto votes = sample.votes.unpacked();
+      std::erase_if(votes, [&](const auto& vote) { return vote.vote >= count; });
+      const verdict::Combined combined = verdict::combine(votes, rule.protocol, rule.combine);
+      if (!combined.ok()) continue;
+      items.push_back(&sample);
+      if (rule.protocol == Protocol::score) human.push_back(*sample.human_score);
+      judge.push_back(rule.protocol == Protocol::score  ? combined.value
+                      : rule.protocol == Protocol::rank ? distance_of(combined.choice, sample.human)
+                      : combined.choice == sample.human ? 1
+                                                        : 0);
     }
-    Samples items;
-    for (const auto& sample : fewer) items.push_back(&sample);
     TableBuilder table(rule);
-    if (rule.protocol == Protocol::score) {
-      const auto c = columns(items);
-      table.add("", headline_name(rule.protocol), "", items, Pearson(c.human, c.judge));
-    } else if (rule.protocol == Protocol::rank) {
-      table.add_mean("", headline_name(rule.protocol), "", items, ranking_distance);
-    } else {
-      table.add_mean("", headline_name(rule.protocol), "", items, right);
-    }
+    const Statistic statistic = rule.protocol == Protocol::score ? Statistic(Pearson(human, judge)) : mean_statistic(judge);
+    table.add("", headline_name(rule.protocol), "", items, statistic);
     curve.push_back({static_cast<int>(count), table.metrics.front().estimate});
   }
   return curve;

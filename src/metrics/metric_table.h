@@ -10,6 +10,7 @@
 #include "metrics/bootstrap.h"
 #include "metrics/figure.h"
 #include "verdict/combine.h"
+#include "verdict/vote_list.h"
 
 namespace assize::metrics {
 
@@ -24,8 +25,8 @@ struct JudgedSample {
   std::vector<std::string> systems;  ///< who made each candidate, where it is known
   std::vector<std::string>
       annotators;                    ///< single labels, as `human`, where they are known; scores as numbers
-  std::vector<verdict::Vote> votes;  ///< the read calls: presentation, vote, verdict
-  verdict::Combined combined;        ///< of all votes
+  verdict::VoteList votes;     ///< the read calls: presentation, vote, verdict
+  verdict::Combined combined;  ///< of all votes
 };
 
 /// One row of the metric table.

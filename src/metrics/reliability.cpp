@@ -15,10 +15,11 @@ using verdict::VerdictStatus;
 
 // Pairs of votes of one presentation that agree, over all such pairs.
 std::optional<double> vote_agreement(const JudgedSample& sample) {
+  const auto votes = sample.votes.unpacked();
   double same = 0, pairs = 0;
-  for (std::size_t i = 0; i < sample.votes.size(); ++i) {
-    for (std::size_t j = i + 1; j < sample.votes.size(); ++j) {
-      const auto &a = sample.votes[i], &b = sample.votes[j];
+  for (std::size_t i = 0; i < votes.size(); ++i) {
+    for (std::size_t j = i + 1; j < votes.size(); ++j) {
+      const auto &a = votes[i], &b = votes[j];
       if (!a.verdict.ok() || !b.verdict.ok() || a.presentation != b.presentation) continue;
       ++pairs;
       same += a.verdict.choice == b.verdict.choice;
@@ -29,7 +30,7 @@ std::optional<double> vote_agreement(const JudgedSample& sample) {
 
 std::optional<double> vote_variance(const JudgedSample& sample) {
   double n = 0, sum = 0, squares = 0;
-  for (const auto& vote : sample.votes) {
+  for (const auto& vote : sample.votes.unpacked()) {
     if (!vote.verdict.ok()) continue;
     ++n;
     sum += vote.verdict.value;
@@ -47,11 +48,10 @@ void add_reliability(TableBuilder& table, const Samples& items, Protocol protoco
   for (const auto status : {VerdictStatus::unreadable, VerdictStatus::truncated, VerdictStatus::failed}) {
     std::vector<double> with, all;
     for (const auto* item : items) {
-      all.push_back(static_cast<double>(item->votes.size()));
-      with.push_back(
-          static_cast<double>(std::count_if(item->votes.begin(), item->votes.end(), [&](const auto& vote) {
-            return vote.verdict.status == status;
-          })));
+      const auto votes = item->votes.unpacked();
+      all.push_back(static_cast<double>(votes.size()));
+      with.push_back(static_cast<double>(
+          std::count_if(votes.begin(), votes.end(), [&](const auto& vote) { return vote.verdict.status == status; })));
     }
     table.add("", fmt::format("calls {}", name(status)), "share of all calls", items,
               ratio_statistic(with, all));

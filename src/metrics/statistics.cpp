@@ -80,11 +80,11 @@ Statistic macro_statistic(const std::vector<std::uint32_t>& groups,
   };
 }
 
-std::vector<std::uint32_t> dense(const std::vector<std::string>& names, EmptyName empty_is) {
-  std::unordered_map<std::string, std::uint32_t> known;
+std::vector<std::uint32_t> dense(const std::vector<std::string_view>& names, EmptyName empty_is) {
+  std::unordered_map<std::string_view, std::uint32_t> known;
   std::vector<std::uint32_t> out;
   std::uint32_t next = 0;
-  for (const auto& name : names) {
+  for (const auto name : names) {
     if (name.empty() && empty_is == EmptyName::own) {
       out.push_back(next++);
       continue;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "metrics/bootstrap.h"
@@ -27,6 +27,6 @@ Statistic macro_statistic(const std::vector<std::uint32_t>& groups,
 /// Numbers the distinct names from 0 in order of first appearance; an empty name is a number of its own when
 /// `empty_is` says so.
 enum class EmptyName : std::uint8_t { shared, own };
-std::vector<std::uint32_t> dense(const std::vector<std::string>& names, EmptyName empty_is);
+std::vector<std::uint32_t> dense(const std::vector<std::string_view>& names, EmptyName empty_is);
 
 }  // namespace assize::metrics

@@ -18,13 +18,15 @@ int class_of(const std::vector<std::string>& labels, const std::string& word) {
 
 double right(const JudgedSample& sample) { return sample.combined.choice == sample.human ? 1 : 0; }
 
-double ranking_distance(const JudgedSample& sample) {
-  return sample.combined.choice == "wrong" ? 1.0 : normalised_levenshtein(sample.combined.choice, sample.human);
+double ranking_distance(const JudgedSample& sample) { return distance_of(sample.combined.choice, sample.human); }
+
+double distance_of(const std::string& choice, const std::string& human) {
+  return choice == "wrong" ? 1.0 : normalised_levenshtein(choice, human);
 }
 
 void TableBuilder::add(const std::string& group, const std::string& name, const std::string& what,
                        const Samples& items, const Statistic& statistic) {
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
   for (const auto* item : items) names.push_back(item->cluster);
   const bool clustered = std::any_of(names.begin(), names.end(), [](const auto& n) { return !n.empty(); });
   const auto clusters = clustered ? dense(names, EmptyName::own) : std::vector<std::uint32_t>{};

@@ -22,6 +22,7 @@ double right(const JudgedSample& sample);
 
 /// rank: normalised Levenshtein distance of the verdict from the human label; 1 for the verdict "wrong".
 double ranking_distance(const JudgedSample& sample);
+double distance_of(const std::string& choice, const std::string& human);
 
 /// Builds metric rows: knows the suite, the bootstrap settings and the clusters of the items at hand.
 class TableBuilder {

@@ -130,12 +130,11 @@ struct ReportData {
   ItemList items;
 };
 
-/// Counts, metrics, curve, tables of a suite from its judged samples. `rule.suite` becomes the id; prompt,
-/// profile, rules and `calls.wanted` are left to the caller. Samples without votes count as
-/// not judged.
+/// Counts, metrics, curve, tables of a suite from its judged samples: those with at least one vote. `rule.suite` becomes
+/// the id; prompt, profile, rules and `calls.wanted` are left to the caller.
 SuiteReport summarise(std::span<const metrics::JudgedSample> samples, const metrics::AgreementRule& rule);
 
-/// All judged samples, the most telling ones first, with the reasons that hold: disagreements (pair, label and rank: the
+/// All `samples`, the most telling ones first, with the reasons that hold: disagreements (pair, label and rank: the
 /// verdict differs from the label, most unanimous votes first; score: largest error), samples with unreadable calls, the
 /// longest twentieth of the texts (`text_sizes`: one per sample, any unit), order flips, and the others in an order that
 /// depends on their ids alone. The five take turns, each the worst first, so that any beginning has some of all.

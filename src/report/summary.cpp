@@ -17,7 +17,7 @@ using verdict::VerdictStatus;
 CallCounts count_calls(std::span<const metrics::JudgedSample> samples) {
   CallCounts counts;
   for (const auto& sample : samples) {
-    for (const auto& vote : sample.votes) {
+    for (const auto& vote : sample.votes.unpacked()) {
       ++counts.calls;
       counts.ok += vote.verdict.status == VerdictStatus::ok;
       counts.unreadable += vote.verdict.status == VerdictStatus::unreadable;
@@ -126,29 +126,25 @@ std::vector<CalibrationPoint> calibration(std::span<const metrics::JudgedSample>
 }  // namespace
 
 SuiteReport summarise(std::span<const metrics::JudgedSample> samples, const metrics::AgreementRule& rule) {
-  std::vector<metrics::JudgedSample> judged;
-  for (const auto& sample : samples) {
-    if (!sample.votes.empty()) judged.push_back(sample);
-  }
   SuiteReport suite;
   suite.id = rule.suite;
   suite.protocol = rule.protocol;
   suite.score_low = rule.score_low;
   suite.score_high = rule.score_high;
-  suite.samples = static_cast<std::int64_t>(judged.size());
-  suite.labelled = std::count_if(judged.begin(), judged.end(), [&](const auto& sample) {
+  suite.samples = static_cast<std::int64_t>(samples.size());
+  suite.labelled = std::count_if(samples.begin(), samples.end(), [&](const auto& sample) {
     return rule.protocol == Protocol::score ? sample.human_score.has_value() : !sample.human.empty();
   });
-  suite.calls = count_calls(judged);
-  suite.metrics = metrics::agreement(judged, rule);
-  suite.curve = metrics::vote_curve(judged, rule);
+  suite.calls = count_calls(samples);
+  suite.metrics = metrics::agreement(samples, rule);
+  suite.curve = metrics::vote_curve(samples, rule);
   const bool drawable = std::any_of(suite.curve.begin(), suite.curve.end(),
                                     [](const auto& point) { return point.estimate.defined(); });
   if (suite.curve.size() < 2 || !drawable) suite.curve.clear();
-  suite.confusion = metrics::confusion_table(judged, rule.protocol);
-  suite.distribution = distribution(judged, rule);
-  suite.calibration = calibration(judged, rule);
-  suite.orders = count_orders(judged);
+  suite.confusion = metrics::confusion_table(samples, rule.protocol);
+  suite.distribution = distribution(samples, rule);
+  suite.calibration = calibration(samples, rule);
+  suite.orders = count_orders(samples);
   return suite;
 }
 
@@ -159,7 +155,6 @@ std::vector<TellingItem> telling_items(std::span<const metrics::JudgedSample> sa
   const auto take = [&](Reason reason, std::size_t most, const auto& weight) {  // weight 0: does not apply
     std::vector<std::pair<double, std::size_t>> found;
     for (std::size_t i = 0; i < samples.size(); ++i) {
-      if (samples[i].votes.empty()) continue;
       if (const double w = weight(i); w > 0) found.emplace_back(-w, i);
     }
     std::sort(found.begin(), found.end());

@@ -93,9 +93,10 @@ FileInfo ResultsReader::info() const {
   info.identity = text_attribute(root, "identity", state_->path);
   info.model_hash = text_attribute(root, "model_hash", state_->path);
   info.seed = number_attribute(root, "seed", state_->path);
-  info.complete = number_attribute(root, "complete", state_->path) != 0;
   return info;
 }
+
+bool ResultsReader::complete() const { return number_attribute(state_->file.get(), "complete", state_->path) != 0; }
 
 std::int64_t ResultsReader::rows(const std::string& table) const {
   h5::Handle group(H5Gopen2(state_->file.get(), table.c_str(), H5P_DEFAULT), H5Gclose, state_->path + ": opening /" + table);

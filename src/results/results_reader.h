@@ -19,6 +19,7 @@ class ResultsReader {
   ~ResultsReader();
 
   FileInfo info() const;
+  bool complete() const;  ///< every call of the job has a judgement
   std::int64_t rows(const std::string& table) const;
   /// Any numeric column, as double (exact below 2^53).
   std::vector<double> numbers(const std::string& table, const std::string& column) const;

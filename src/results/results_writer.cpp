@@ -269,7 +269,6 @@ struct ResultsWriter::State {
     put_attribute(root, "identity", info.identity);
     put_attribute(root, "model_hash", info.model_hash);
     put_attribute(root, "seed", info.seed);
-    put_attribute(root, "complete", std::uint64_t{info.complete});
     for (const char* name : results::tables()) tables.try_emplace(name, root, name, path);
   }
 
@@ -277,6 +276,7 @@ struct ResultsWriter::State {
   std::string temporary;
   h5::Handle file;
   std::map<std::string, Table> tables;
+  bool complete = false;
   bool finished = false;
 };
 
@@ -334,7 +334,10 @@ void ResultsWriter::add(const ThroughputRow& row) {
 
 std::int64_t ResultsWriter::samples() const { return state_->tables.at("samples").rows(); }
 
+void ResultsWriter::mark_complete() { state_->complete = true; }
+
 void ResultsWriter::finish() {
+  put_attribute(state_->file.get(), "complete", std::uint64_t{state_->complete});
   for (auto& [name, table] : state_->tables) table.finish();
   state_->file.close(state_->temporary + ": writing the end");
   const int fd = ::open(state_->temporary.c_str(), O_RDONLY | O_CLOEXEC);

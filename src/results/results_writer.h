@@ -22,6 +22,9 @@ class ResultsWriter {
   void add(const MetricRow& row);
   void add(const ThroughputRow& row);
 
+  /// The file will say that every call of the job has a judgement.
+  void mark_complete();
+
   /// Rows of /samples so far: the next sample's row number.
   std::int64_t samples() const;
   /// Flushes, syncs and renames. Throws Error (kind failed) with the path and the reason.

@@ -89,7 +89,6 @@ struct FileInfo {
   std::string identity;    ///< what the generations depend on, "key: value" lines
   std::string model_hash;  ///< hex
   std::uint64_t seed = 0;
-  bool complete = false;   ///< every call of the job has a judgement
 };
 
 }  // namespace assize::results

@@ -90,7 +90,7 @@ TEST_CASE("label: rows keep their order, id and fields; an unreadable reward is 
   CHECK_FALSE(pairs[1].contains("candidates"));
 
   const assize::results::ResultsReader results(fs::path(fake.out) / "results.h5");
-  CHECK(results.info().complete);
+  CHECK(results.complete());
   CHECK(results.rows("pairs") == 2);
   const auto rewards = results.numbers("candidates", "reward");
   REQUIRE(rewards.size() == 6);  // samples by id: 7, a, z

@@ -164,7 +164,7 @@ TEST_CASE("protocols: adaptive voting says what it spared, agrees with all votes
   const Outcome outcome = pairs.run();
   CHECK(outcome.code == 0);
   CHECK_THAT(outcome.text, Contains("adaptive voting spared ") && Contains(" of 280 calls"));
-  CHECK(pairs.results().info().complete);
+  CHECK(pairs.results().complete());
   const auto calls = pairs.results().rows("judgements");
   CHECK(calls < 260);
   CHECK(calls >= 160);

@@ -29,13 +29,13 @@ verdict::Vote vote(std::uint32_t number, std::vector<std::uint16_t> presentation
 }
 
 JudgedSample sample(const std::string& id, const std::string& group, const std::string& human,
-                    std::vector<verdict::Vote> votes, Protocol protocol = Protocol::pair) {
+                    const std::vector<verdict::Vote>& votes, Protocol protocol = Protocol::pair) {
   JudgedSample out;
   out.id = id;
   out.group = group;
   out.human = human;
-  out.votes = std::move(votes);
-  out.combined = verdict::combine(out.votes, protocol, {});
+  out.votes = verdict::VoteList(votes);
+  out.combined = verdict::combine(votes, protocol, {});
   return out;
 }
 

@@ -55,10 +55,10 @@ inline std::vector<metrics::JudgedSample> pair_samples(int count, int votes, dou
               chance(0.4) ? verdict::VerdictStatus::truncated : verdict::VerdictStatus::unreadable,
               "1 answer instead of 2");
         }
-        s.votes.push_back(vote);
+        s.votes.add(vote);
       }
     }
-    s.combined = verdict::combine(s.votes, verdict::Protocol::pair, {});
+    s.combined = verdict::combine(s.votes.unpacked(), verdict::Protocol::pair, {});
     samples.push_back(s);
   }
   return samples;
@@ -79,9 +79,9 @@ inline std::vector<metrics::JudgedSample> score_samples(int count, unsigned seed
       vote.verdict.status = verdict::VerdictStatus::ok;
       vote.verdict.value = std::clamp(std::round(2 * (quality + 2.2 * (u() - 0.4))) / 2, 1.0, 5.0);
       vote.verdict.scores = {vote.verdict.value};
-      s.votes.push_back(vote);
+      s.votes.add(vote);
     }
-    s.combined = verdict::combine(s.votes, verdict::Protocol::score, {});
+    s.combined = verdict::combine(s.votes.unpacked(), verdict::Protocol::score, {});
     samples.push_back(s);
   }
   return samples;
@@ -120,7 +120,7 @@ inline std::vector<report::Item> items(const std::vector<metrics::JudgedSample>&
     item.human = sample.human;
     item.verdict = sample.combined.ok() ? sample.combined.choice : "no verdict";
     item.reasons = telling.reasons;
-    for (const auto& vote : sample.votes) {
+    for (const auto& vote : sample.votes.unpacked()) {
       if (vote.vote > 0) continue;
       report::ItemCall call;
       call.presentation = vote.presentation;
