@@ -23,6 +23,7 @@
 #include "media/picture_loader.h"
 #include "model/model.h"
 #include "throughput/ceiling.h"
+#include "throughput/data_sheet.h"
 
 namespace assize::app {
 
@@ -100,6 +101,8 @@ cluster::Ceiling ceiling_of_group(const backend::CpuSettings& cpu, comm::Comm& g
     sum.flop_per_second += rank.flop_per_second;
     sum.bytes_per_second += rank.bytes_per_second;
     sum.threads += rank.threads;
+    sum.flop_spread = std::max(sum.flop_spread, rank.flop_spread);
+    sum.bytes_spread = std::max(sum.bytes_spread, rank.bytes_spread);
   }
   return sum;
 }
@@ -119,7 +122,6 @@ class LoadedJudge final : public cluster::Judge {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     backend::CpuSettings cpu{job.parallel.threads, job.parallel.instruction_set};
     if (cpu.threads == 0) cpu.threads = static_cast<int>(std::max(1L, cores / setup.ranks_on_node));
-    if (job.kind == job::Kind::throughput) ceiling_ = ceiling_of_group(cpu, group);
     model::ModelLimits limits;
     limits.step_rows = job.engine.step_rows;
     limits.sample_rows = job.engine.slots;
@@ -128,7 +130,15 @@ class LoadedJudge final : public cluster::Judge {
       const int merge = config.vision.merge_size * config.vision.merge_size;
       limits.embedding_rows = setup.largest_picture_patches / std::max(1, merge) * std::clamp(job.engine.slots, 4, 64);
     }
+    const bool measures = job.kind == job::Kind::throughput, on_gpu = device_of(job) == backend::Device::cuda;
+    if (measures && !on_gpu) ceiling_ = ceiling_of_group(cpu, group);
     backend_ = backend::make_backend(device_of(job), group, {cpu, setup.worker_on_node});
+    if (measures && on_gpu) {
+      const std::string name = backend_->name();
+      const throughput::DataSheet sheet = throughput::data_sheet(name.substr(0, name.find(',')));
+      ceiling_.sheet_flop_per_second = sheet.flop_per_second * group.size();
+      ceiling_.sheet_bytes_per_second = sheet.bytes_per_second * group.size();
+    }
     if (group.rank() == 0) base::log(base::LogLevel::info, fmt::format("judge on {}", backend_->name()));
     limits.kv_blocks = kv_blocks(job, config, limits, setup, *backend_);
     model_ = model::load_model(job.judge.path.string(), config, limits, *backend_);

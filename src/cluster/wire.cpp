@@ -86,6 +86,8 @@ struct Encoder {
   void operator()(const Hello& m) {
     out.put(Tag::hello).put(m.slots).put(m.about);
     out.put(m.ceiling.flop_per_second).put(m.ceiling.bytes_per_second).put(m.ceiling.threads);
+    out.put(m.ceiling.flop_spread).put(m.ceiling.bytes_spread);
+    out.put(m.ceiling.sheet_flop_per_second).put(m.ceiling.sheet_bytes_per_second);
   }
   void operator()(const Finished& m) {
     const auto bytes = results::to_bytes(m.judgement);
@@ -119,6 +121,10 @@ Message read_message(ByteReader& in) {
       m.ceiling.flop_per_second = in.get<double>();
       m.ceiling.bytes_per_second = in.get<double>();
       m.ceiling.threads = in.get<int>();
+      m.ceiling.flop_spread = in.get<double>();
+      m.ceiling.bytes_spread = in.get<double>();
+      m.ceiling.sheet_flop_per_second = in.get<double>();
+      m.ceiling.sheet_bytes_per_second = in.get<double>();
       return m;
     }
     case Tag::finished: {

@@ -17,9 +17,14 @@ constexpr int kRepeats = 7;
 constexpr std::int64_t kFmaRounds = 8'000'000;
 constexpr std::size_t kReadBytes = std::size_t{128} << 20;
 
-/// Median seconds in which every thread ends `body(thread)` once, all starting together.
+struct Timing {
+  double seconds = 0;  ///< median
+  double spread = 0;   ///< (longest - shortest) / median
+};
+
+/// Seconds in which every thread ends `body(thread)` once, all starting together.
 template <class Body>
-double median_seconds(int threads, const Body& body) {
+Timing time_repeats(int threads, const Body& body) {
   std::barrier gate(threads + 1);
   std::vector<std::thread> workers;
   for (int thread = 0; thread < threads; ++thread) {
@@ -39,8 +44,9 @@ double median_seconds(int threads, const Body& body) {
     seconds.push_back(base::monotonic_seconds() - begin);
   }
   for (std::thread& worker : workers) worker.join();
-  std::nth_element(seconds.begin(), seconds.begin() + kRepeats / 2, seconds.end());
-  return seconds[kRepeats / 2];
+  std::sort(seconds.begin(), seconds.end());
+  const double median = seconds[kRepeats / 2];
+  return {median, (seconds.back() - seconds.front()) / median};
 }
 
 }  // namespace
@@ -55,22 +61,24 @@ cluster::Ceiling measure_ceiling(int threads, const std::string& instruction_set
   // What is computed only keeps the compiler from dropping the work.
   std::vector<float> sinks(count * 16);
   // Written once, so that every page is memory of its own, by the thread that reads it.
-  median_seconds(threads, [&](int thread) {
+  time_repeats(threads, [&](int thread) {
     backend::Buffer& own = memory[static_cast<std::size_t>(thread)];
     if (own.data()[0] != std::byte{1}) std::fill_n(own.data(), own.bytes(), std::byte{1});
   });
 
   cluster::Ceiling ceiling;
   ceiling.threads = threads;
-  const double fma_seconds = median_seconds(threads, [&](int thread) {
+  const Timing fma = time_repeats(threads, [&](int thread) {
     sinks[static_cast<std::size_t>(thread) * 16] += kernels::run_fma(set, kFmaRounds);
   });
-  ceiling.flop_per_second = static_cast<double>(kernels::fma_operations(set, kFmaRounds)) * threads / fma_seconds;
-  const double read_seconds = median_seconds(threads, [&](int thread) {
+  ceiling.flop_per_second = static_cast<double>(kernels::fma_operations(set, kFmaRounds)) * threads / fma.seconds;
+  ceiling.flop_spread = fma.spread;
+  const Timing read = time_repeats(threads, [&](int thread) {
     sinks[static_cast<std::size_t>(thread) * 16] +=
         kernels::run_read(set, memory[static_cast<std::size_t>(thread)].floats(), kReadBytes / sizeof(float));
   });
-  ceiling.bytes_per_second = static_cast<double>(kReadBytes) * threads / read_seconds;
+  ceiling.bytes_per_second = static_cast<double>(kReadBytes) * threads / read.seconds;
+  ceiling.bytes_spread = read.spread;
   return ceiling;
 }
 

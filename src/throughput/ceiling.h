@@ -6,8 +6,8 @@
 
 namespace assize::throughput {
 
-/// Measures what `threads` threads of this process can do together, in about a second: the median of several
-/// repeats of fused multiply-adds in registers, and of reads of 128 MiB a thread. `instruction_set`: "avx2",
+/// Measures what `threads` threads of this process can do together, in about a second: the median and the spread of
+/// several repeats of fused multiply-adds in registers, and of reads of 128 MiB a thread. `instruction_set`: "avx2",
 /// "avx512" or "" for the best there is. Other work on the machine lowers it, as it lowers the engine.
 cluster::Ceiling measure_ceiling(int threads, const std::string& instruction_set);
 

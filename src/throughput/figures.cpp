@@ -26,6 +26,8 @@ constexpr FigureMeaning kMeanings[] = {
      "the same with the tokens that were asked for, reused prefixes included: above the line before it by what reuse saves"},
     {"bandwidth_use", "", "Memory bandwidth use (MBU)",
      "(weights once a step + keys and values once a group of sharers) / (duration x measured read rate)"},
+    {"sheet_flop_use", "", "Model FLOP use of the data sheet", "as above, of the GPU's data sheet: bf16 matrix products without sparsity"},
+    {"sheet_bandwidth_use", "", "Memory bandwidth use of the data sheet", "as above, of the GPU's data sheet"},
     {"step_share", "", "Time in steps", "time inside engine steps / duration; the rest is reading prompts, pictures and waiting"},
     {"idle_slot_share", "", "Time with idle slots", "1 - time in steps that used every slot / duration"},
     {"tail_share", "", "Tail", "time after at least half of the slots were in use for the last time / whole run"},
@@ -106,6 +108,10 @@ void add_figures(std::vector<Figure>& out, int group, Phase phase, const GroupTo
   add("flop_use", ratio(computed_flop(work, e), seconds * ceiling.flop_per_second));
   if (asked) add("asked_flop_use", ratio(asked_flop(work, e), seconds * ceiling.flop_per_second));
   add("bandwidth_use", ratio(read_bytes(work, e), seconds * ceiling.bytes_per_second));
+  if (ceiling.sheet_flop_per_second > 0) {
+    add("sheet_flop_use", ratio(computed_flop(work, e), seconds * ceiling.sheet_flop_per_second));
+    add("sheet_bandwidth_use", ratio(read_bytes(work, e), seconds * ceiling.sheet_bytes_per_second));
+  }
   add("step_share", ratio(total.step_seconds, total.seconds));
   add("idle_slot_share", ratio(total.seconds - total.full_seconds, total.seconds));
 }
@@ -127,6 +133,8 @@ std::vector<Figure> figures(const Measurement& run) {
     for (const auto& group : groups) {
       ceiling.flop_per_second += group.ceiling.flop_per_second;
       ceiling.bytes_per_second += group.ceiling.bytes_per_second;
+      ceiling.sheet_flop_per_second += group.ceiling.sheet_flop_per_second;
+      ceiling.sheet_bytes_per_second += group.ceiling.sheet_bytes_per_second;
       memory = std::max(memory, group.counters.peak_memory_bytes);
     }
     const int count = static_cast<int>(groups.size());

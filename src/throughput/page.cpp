@@ -30,11 +30,25 @@ std::string number_text(const FigureMeaning& meaning, double value) {
   return fmt::format("{:.4g}{}{}", value, unit.empty() ? "" : " ", unit);
 }
 
+/// A measured ceiling with the spread of its repeats.
+std::string rate_text(double rate, const char* unit, double spread) {
+  return rate > 0 ? fmt::format("{:.1f} {} ({:.0f} %)", rate / 1e9, unit, 100 * spread) : "–";
+}
+
+std::string sheet_text(const cluster::Ceiling& ceiling) {
+  if (ceiling.sheet_flop_per_second > 0) {
+    return fmt::format("{:.0f} TFLOP/s, {:.0f} GB/s", ceiling.sheet_flop_per_second / 1e12, ceiling.sheet_bytes_per_second / 1e9);
+  }
+  return ceiling.flop_per_second > 0 ? "–" : "unknown device";
+}
+
 void add_figures(Page& page, const Measurement& run) {
   const std::vector<Figure> all = figures(run);
   page.add("<div class=\"full\"><div class=\"scroll\"><table class=\"wide\"><thead><tr><th>Figure</th><th class=\"n\">Whole run</th>"
            "<th class=\"n\">Warm-up</th><th class=\"n\">Steady</th><th class=\"n\">Tail</th></tr></thead><tbody>");
   for (const FigureMeaning& meaning : figure_meanings()) {
+    const auto is_it = [&](const Figure& figure) { return figure.meaning == &meaning; };
+    if (std::none_of(all.begin(), all.end(), is_it)) continue;
     page.add("<tr><td>{}</td>", escaped(meaning.label));
     for (const Phase phase : {Phase::whole, Phase::warm_up, Phase::steady, Phase::tail}) {
       const auto found = std::find_if(all.begin(), all.end(), [&](const Figure& figure) {
@@ -53,7 +67,7 @@ void add_groups(Page& page, const Measurement& run) {
   constexpr const char* kKeys[] = {"judgements_per_second", "output_tokens_per_second", "flop_use", "bandwidth_use",
                                    "idle_slot_share", "tail_share", "kv_blocks_high_water", "admission_waits", "evictions"};
   page.add("<div class=\"full\"><h3>Per group</h3><div class=\"scroll\"><table class=\"wide\"><thead><tr><th>Group</th>"
-           "<th class=\"n\">Multiply-adds</th><th class=\"n\">Reads</th>");
+           "<th class=\"n\">Multiply-adds</th><th class=\"n\">Reads</th><th class=\"n\">Data sheet</th>");
   for (const FigureMeaning& meaning : figure_meanings()) {
     if (std::find(std::begin(kKeys), std::end(kKeys), std::string_view(meaning.key)) == std::end(kKeys)) continue;
     page.add("<th class=\"n\">{}</th>", escaped(meaning.label));
@@ -61,9 +75,10 @@ void add_groups(Page& page, const Measurement& run) {
   page.add("</tr></thead><tbody>");
   for (std::size_t group = 0; group < run.group.size(); ++group) {
     const cluster::Progress::Group& state = run.group[group];
-    page.add("<tr><td>{} ({}, {} slots, threads: {})</td><td class=\"n\">{:.1f} GFLOP/s</td><td class=\"n\">{:.1f} GB/s</td>", group,
-             escaped(state.about), state.slots, state.ceiling.threads, state.ceiling.flop_per_second / 1e9,
-             state.ceiling.bytes_per_second / 1e9);
+    page.add("<tr><td>{} ({}, {} slots, threads: {})</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>", group,
+             escaped(state.about), state.slots, state.ceiling.threads,
+             rate_text(state.ceiling.flop_per_second, "GFLOP/s", state.ceiling.flop_spread),
+             rate_text(state.ceiling.bytes_per_second, "GB/s", state.ceiling.bytes_spread), sheet_text(state.ceiling));
     for (const FigureMeaning& meaning : figure_meanings()) {
       if (std::find(std::begin(kKeys), std::end(kKeys), std::string_view(meaning.key)) == std::end(kKeys)) continue;
       page.add("<td class=\"n\">{}</td>",
@@ -71,7 +86,10 @@ void add_groups(Page& page, const Measurement& run) {
     }
     page.add("</tr>");
   }
-  page.add("</tbody></table></div><p class=\"note\">Multiply-adds and reads: the ceilings, measured by each group as it started.</p></div>");
+  page.add("</tbody></table></div><p class=\"note\">Multiply-adds and reads: what the group's processors reached in a probe just before "
+           "the run, the median of seven repeats; in brackets (largest - least) / median. A wide spread means that something else "
+           "ran on the machine: shares of these ceilings are then as uncertain. Data sheet: of a GPU, for which there is no "
+           "probe.</p></div>");
 }
 
 void add_histogram(Page& page, const Measurement& run) {

@@ -30,7 +30,11 @@ ordered_json run_json(const Measurement& run) {
                                 {"slots", group.slots},
                                 {"threads", group.ceiling.threads},
                                 {"flop_per_second", group.ceiling.flop_per_second},
-                                {"bytes_per_second", group.ceiling.bytes_per_second}});
+                                {"bytes_per_second", group.ceiling.bytes_per_second},
+                                {"flop_spread", group.ceiling.flop_spread},
+                                {"bytes_spread", group.ceiling.bytes_spread},
+                                {"sheet_flop_per_second", group.ceiling.sheet_flop_per_second},
+                                {"sheet_bytes_per_second", group.ceiling.sheet_bytes_per_second}});
   }
   const std::vector<Figure> all = figures(run);
   for (const Figure& figure : all) {
@@ -95,6 +99,10 @@ std::string summary(const ThroughputReport& report) {
                        run.groups == 1 ? "" : "s", value(Phase::whole, "judgements_per_second"),
                        value(Phase::whole, "output_tokens_per_second"), value(Phase::whole, "prompt_tokens_asked_per_second"),
                        value(Phase::whole, "prompt_tokens_computed_per_second"));
+    if (const double flop = value(Phase::whole, "sheet_flop_use"); !std::isnan(flop)) {
+      out += fmt::format("  of the GPU's data sheet: {:.1f} % of the matrix products, {:.1f} % of the memory reads\n", 100 * flop,
+                         100 * value(Phase::whole, "sheet_bandwidth_use"));
+    }
     if (std::isnan(value(Phase::whole, "flop_use"))) continue;
     out += fmt::format("  of the measured ceiling: {:.1f} % of the multiply-adds, {:.1f} % of the memory reads; {:.1f} % of the perfect "
                        "engine; tail {:.1f} %\n",

@@ -28,7 +28,7 @@ GroupCounters some_counters() {
 }
 
 std::vector<Message> one_of_each() {
-  return {Hello{17, "host a", {1e11, 2e10, 2}}, Finished{support::judgement_number(11)}, Alive{some_counters()},
+  return {Hello{17, "host a", {1e11, 2e10, 2, 0.25, 0.5, 3e14, 4e12}}, Finished{support::judgement_number(11)}, Alive{some_counters()},
           Fatal{"no such model", base::ErrorKind::usage}, Bye{}, Lease{support::item_number(3)}, Shutdown{},
           Welcome{"/runs/a", "model: 1\n", 7, 2}, Restart{}, Drop{{3, 4}}};
 }
@@ -52,6 +52,10 @@ TEST_CASE("every message survives the wire") {
   CHECK(hello.ceiling.flop_per_second == 1e11);
   CHECK(hello.ceiling.bytes_per_second == 2e10);
   CHECK(hello.ceiling.threads == 2);
+  CHECK(hello.ceiling.flop_spread == 0.25);
+  CHECK(hello.ceiling.bytes_spread == 0.5);
+  CHECK(hello.ceiling.sheet_flop_per_second == 3e14);
+  CHECK(hello.ceiling.sheet_bytes_per_second == 4e12);
   CHECK(std::get<Drop>(decode(encode(Message{Drop{{3, 4}}}))).call == base::Hash128{3, 4});
   const auto lease = std::get<Lease>(decode(encode(Message{Lease{support::item_number(3)}})));
   const WorkItem item = support::item_number(3);

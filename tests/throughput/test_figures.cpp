@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "support/catch.h"
+#include "throughput/data_sheet.h"
 #include "throughput/figures.h"
 
 using namespace assize;
@@ -127,4 +128,22 @@ TEST_CASE("a run that never fills half of its slots is tail from the first judge
   CHECK(value_of(all, -1, Phase::tail, "seconds") == 8);
   CHECK(value_of(all, -1, Phase::steady, "seconds") == 0);
   CHECK(std::isnan(value_of(all, -1, Phase::steady, "judgements_per_second")));
+}
+
+TEST_CASE("a GPU's data sheet is a second ceiling, where it is known") {
+  Measurement run = one_group();
+  CHECK(std::isnan(value_of(figures(run), -1, Phase::whole, "sheet_flop_use")));
+  run.group[0].ceiling = {};
+  run.group[0].ceiling.sheet_flop_per_second = 20000;
+  run.group[0].ceiling.sheet_bytes_per_second = 80000;
+  const auto of_sheet = figures(run);
+  const auto measured = figures(one_group());  // 2000 and 4000
+  CHECK(std::isnan(value_of(of_sheet, -1, Phase::whole, "flop_use")));
+  for (const Phase phase : {Phase::whole, Phase::steady}) {
+    CHECK(value_of(of_sheet, -1, phase, "sheet_flop_use") == Approx(value_of(measured, -1, phase, "flop_use") / 10));
+    CHECK(value_of(of_sheet, 0, phase, "sheet_bandwidth_use") == Approx(value_of(measured, 0, phase, "bandwidth_use") / 20));
+  }
+  CHECK(data_sheet("NVIDIA H200").bytes_per_second == 4.8e12);
+  CHECK(data_sheet("NVIDIA A10").flop_per_second == 125e12);
+  CHECK(data_sheet("NVIDIA A10G").flop_per_second == 0);  // another device: not known
 }
