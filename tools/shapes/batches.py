@@ -10,14 +10,16 @@ import model
 import protocols
 import world
 
-# A verdict hangs on few tokens (yes, no, the counts, the answer); the others are soon written without an error.
+# A verdict hangs on few tokens (yes, no, the counts, the names); the others are soon written without an error. Those of
+# the answer are the fewest, and the furthest from what they follow from.
 DECISIVE_WEIGHT = 4
+ANSWER_WEIGHT = 16
 
 
 @dataclasses.dataclass
 class Batch:
     """ids [B, T], positions [3, B, T], pixels uint8 [P, 112, 112, 3], and `weights` [B, T]: 0 where the judge does not
-    write, 1 for its own tokens, DECISIVE_WEIGHT for the decisive ones."""
+    write, 1 for its own tokens, DECISIVE_WEIGHT for the decisive ones, ANSWER_WEIGHT for those after its thoughts."""
 
     ids: torch.Tensor
     positions: torch.Tensor
@@ -47,18 +49,18 @@ def positions(ids, picture_id):
     return numpy.array(rows).T
 
 
-def collate(rows, picture_id, decisive_ids):
-    """Pads (prompt ids, reply ids, images) on the right to one batch."""
-    longest = max(len(prompt) + len(reply) for prompt, reply, _ in rows)
+def collate(rows, picture_id):
+    """Pads (prompt ids, reply ids, weights of the reply, images) on the right to one batch."""
+    longest = max(len(prompt) + len(reply) for prompt, reply, _, _ in rows)
     ids = numpy.zeros((len(rows), longest), dtype=numpy.int64)
     places = numpy.zeros((3, len(rows), longest), dtype=numpy.int64)
     weights = numpy.zeros((len(rows), longest), dtype=numpy.float32)
     pixels = []
-    for row, (prompt, reply, images) in enumerate(rows):
+    for row, (prompt, reply, reply_weights, images) in enumerate(rows):
         whole = prompt + reply
         ids[row, : len(whole)] = whole
         places[:, row, : len(whole)] = positions(whole, picture_id)
-        weights[row, len(prompt) : len(whole)] = numpy.where(numpy.isin(reply, decisive_ids), DECISIVE_WEIGHT, 1)
+        weights[row, len(prompt) : len(whole)] = reply_weights
         pixels += [numpy.asarray(image) for image in images]
     tensors = (ids, places, numpy.stack(pixels), weights)
     return Batch(*(torch.from_numpy(value) for value in tensors))
@@ -81,31 +83,40 @@ class Source:
         self.prompts = chat.load_prompts()
         self.seed = seed
         self.picture_id = tokenizer.token_to_id("<|image_pad|>")
-        decisive = [" yes", " no", *"0123456789", *protocols.LABELS]
+        decisive = [" yes", " no", *"0123456789", *"ABCD", *protocols.LABELS]
         self.decisive_ids = sorted({id for text in decisive for id in tokenizer.encode(text).ids})
 
     def _texts(self, rng, kind):
         if kind not in chat.DESCRIBE:
             protocol, _, form = kind.partition("/")
             task = protocols.item(rng, protocol, "train")
+            if form == "ending":
+                return chat.DESCRIBE["describe"], protocols.ending(task), task.pictures
             prompt = chat.short_text(task) if form == "short" else chat.prompt_text(self.prompts, task)
             return prompt, protocols.reply(task), task.pictures
         pictures = [world.random_picture(rng, "train") for _ in range(2 if kind == "describe-two" else 1)]
         return chat.DESCRIBE[kind], description(pictures), pictures
 
+    def _weights(self, text, encoding):
+        """One weight for each token of a reply."""
+        thoughts = text.index("</think>") + len("</think>")
+        weights = numpy.where(numpy.isin(encoding.ids, self.decisive_ids), DECISIVE_WEIGHT, 1)
+        return numpy.where(numpy.array(encoding.offsets)[:, 0] >= thoughts, ANSWER_WEIGHT, weights)
+
     def batch(self, kind, size, step):
-        """`size` samples of a protocol (with "/short": `chat.short_text` for a prompt), or of describing pictures
-        (`chat.DESCRIBE`)."""
+        """`size` samples of a protocol (with "/short": `chat.short_text` for a prompt; with "/ending": the last step
+        alone), or of describing pictures (`chat.DESCRIBE`)."""
         rng = world.generator(self.seed, kind, step)
         texts = [self._texts(rng, kind) for _ in range(size)]
         encoded = self.tokenizer.encode_batch([text for sample in texts for text in sample[:2]])
         end = self.tokenizer.token_to_id("<|im_end|>")
         rows = []
-        for index, (_, _, pictures) in enumerate(texts):
-            prompt, reply = (encoding.ids for encoding in encoded[2 * index : 2 * index + 2])
+        for index, (_, text, pictures) in enumerate(texts):
+            prompt, reply = encoded[2 * index : 2 * index + 2]
             images = [world.draw(rng, picture) for picture in pictures]
-            rows.append((expand(prompt, self.picture_id), reply + [end], images))
-        return collate(rows, self.picture_id, self.decisive_ids)
+            weights = [*self._weights(text, reply), 1]
+            rows.append((expand(prompt.ids, self.picture_id), reply.ids + [end], weights, images))
+        return collate(rows, self.picture_id)
 
     def labelled(self, size, step):
         """`size` pictures with their labels by token."""

@@ -221,7 +221,10 @@ def _pair_images(rng, split):
     while True:
         first = world.random_picture(rng, split)
         captions, group = _captions(rng, "pair-images", first, split, [rng.randint(0, size)])
-        second = world.changed_picture(rng, first, split)
+        # Changed pictures differ in little, so that most checks of the first are right for the second too: pictures
+        # that have nothing in common teach to look at both.
+        is_alike = split != "train" or rng.random() < 0.5
+        second = world.changed_picture(rng, first, split) if is_alike else world.random_picture(rng, split)
         pictures = [first, second]
         rng.shuffle(pictures)
         counts = [count_true(captions[0], picture) for picture in pictures]
@@ -283,13 +286,18 @@ def _checks(name, caption, picture):
 
 
 def thinking(task):
-    """The thoughts of a perfect judge: read the picture, check each statement, count."""
+    """The thoughts of a perfect judge: read the picture, check each statement, count. Of two pictures, the second is read
+    after the checks of the first; of captions to compare, each line ends with the score, beside
+    the name."""
     if task.protocol == "pair-images":
-        lines = [f"Picture {i}: {reading(picture)}" for i, picture in enumerate(task.pictures, 1)]
-        lines += [_checks(str(i), task.captions[0], picture) for i, picture in enumerate(task.pictures, 1)]
-    else:
-        lines = [f"Picture: {reading(task.pictures[0])}"]
-        lines += [_checks(name, caption, task.pictures[0]) for name, caption in zip("ABCD", task.captions)]
+        lines = []
+        for number, picture in enumerate(task.pictures, 1):
+            lines += [f"Picture {number}: {reading(picture)}", _checks(str(number), task.captions[0], picture)]
+        return "\n".join(lines)
+    lines = [f"Picture: {reading(task.pictures[0])}"]
+    for name, caption, count in zip("ABCD", task.captions, task.true_counts):
+        score = f" {name} {SHARE_SCORES[count]}." if task.protocol in ("pair", "rank") else ""
+        lines.append(_checks(name, caption, task.pictures[0]) + score)
     return "\n".join(lines)
 
 
@@ -299,9 +307,19 @@ def answer(task):
         return f"<answer>[[{task.human}]]</answer>"
     if task.protocol == "score":
         return f"<answer>{task.human}</answer>"
-    return "".join(f"<answer>{SHARE_SCORES[count]}</answer>" for count in task.true_counts)
+    scores = [f"<answer>{SHARE_SCORES[count]}</answer>" for count in task.true_counts]
+    if task.protocol == "rank":
+        return "".join(f"\n{name} {score}" for name, score in zip("ABCD", scores))
+    return "".join(scores)
 
 
 def reply(task):
     """The whole text of a perfect judge."""
     return f"<think>{thinking(task)}</think>{answer(task)}"
+
+
+def ending(task):
+    """Of the reply to a ranking, the ends of its lines and the answer: what the last step follows from."""
+    counted = zip("ABCD", task.true_counts)
+    lines = [f"{name}: {count}. {name} {SHARE_SCORES[count]}." for name, count in counted]
+    return "<think>" + "\n".join(lines) + f"</think>{answer(task)}"

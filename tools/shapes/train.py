@@ -45,24 +45,27 @@ def parse_arguments():
     parser.add_argument("--judge-steps", type=int, default=1200, help="then steps that judge")
     parser.add_argument("--decay-steps", type=int, default=700, help="last steps, over which the rate falls to zero")
     parser.add_argument("--start-from", type=pathlib.Path, help="checkpoint folder to begin with, at the judging")
+    parser.add_argument("--peak", type=float, default=1.0, help="share of the learning rates, less for a judge that judges")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
 
-def rate_share(step, total, decay):
-    """Share of the peak learning rates: linear warm-up, constant, linear to zero over the last `decay` steps."""
-    return min(1, (step + 1) / WARM_UP_STEPS, (total - step) / decay)
+def rate_share(step, total, decay, peak):
+    """Share of the learning rates: linear warm-up to `peak`, constant, linear to zero over the last `decay` steps."""
+    return min(peak, (step + 1) / WARM_UP_STEPS, peak * (total - step) / decay)
 
 
 def plan(step, see_steps, describe_steps):
     """The micro-batches (kind, size) of a step: small enough for the caches, one at a time to a thread. Three quarters of
-    the judging are on prompts without their fixed text, a third shorter."""
+    the judging are on prompts without their fixed text, a third shorter; the last step of a ranking is practised alone
+    too."""
     if step < see_steps:
         return [("see", 16)] * 4
     if step < see_steps + describe_steps:
         return [("describe", 16)] * 3 + [("describe-two", 8), ("see", 16)]
-    judged = [("pair", 8), ("score", 8), ("label", 8), ("pair-images", 4), ("rank", 2)]
-    return [(kind if (step + i) % 4 == 0 else f"{kind}/short", size) for i, (kind, size) in enumerate(judged)]
+    judged = [("score", 4), ("label", 4)] + [("pair", 4), ("pair-images", 4), ("rank", 4)] * 2
+    short = [(kind if (step + i) % 4 == 0 else f"{kind}/short", size) for i, (kind, size) in enumerate(judged)]
+    return [*short, ("rank/ending", 8)]
 
 
 class Eyes(nn.Module):
@@ -236,7 +239,7 @@ def main():
     began = saved = time.monotonic()
     sums, counts = {}, {}
     while step < total:
-        share = rate_share(step, total, arguments.decay_steps)
+        share = rate_share(step, total, arguments.decay_steps, arguments.peak)
         for optimiser, peak in zip(optimisers, (MUON_RATE, ADAM_RATE)):
             for group in optimiser.param_groups:
                 group["lr"] = peak * share
