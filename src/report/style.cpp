@@ -37,7 +37,7 @@ th { font-weight: 600; font-size: 12.5px; color: var(--soft); white-space: nowra
 thead th { border-bottom-color: var(--ink); }
 td.n, th.n { text-align: right; white-space: nowrap; }
 td.v { white-space: nowrap; font-weight: 600; text-align: right; }
-td.range { white-space: nowrap; color: var(--soft); }
+td.range { max-width: 9.5em; color: var(--soft); }
 td.rule { color: var(--soft); font-size: 13px; min-width: 18em; }
 td.none { color: var(--warn); }
 td .note { font-size: 12px; white-space: nowrap; }
