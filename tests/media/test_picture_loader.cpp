@@ -68,8 +68,8 @@ TEST_CASE("everybody who takes a picture that cannot be loaded gets its error") 
 
 TEST_CASE("no picture is loaded ahead of those that nobody has taken yet beyond the bytes for that") {
   std::atomic<int> loads = 0;
-  PictureLoader loader([&](const std::string& path, ImageSizing sizing) { return ++loads, made_up(path, sizing); }, 1, 300);
-  // 100, 200 and 300 bytes: the third begins before 300 are reached, the fourth does not.
+  PictureLoader loader([&](const std::string& path, ImageSizing sizing) { return ++loads, made_up(path, sizing); }, 1, 350);
+  // 100, 200 and 300 bytes: the third begins while 300 are ahead, the fourth does not.
   for (const char* path : {"a", "bb", "ccc", "dddd", "eeeee"}) loader.expect(path, {});
   wait_for(loader, "ccc");
   CHECK_FALSE(loader.ready("dddd", {}));
