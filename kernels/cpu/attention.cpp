@@ -24,42 +24,18 @@ constexpr int tile_vectors(int rows) { return HWY_TARGET == HWY_AVX3 ? 4 : rows 
 
 enum class Start { zero, stored };
 
-/// c[r][0 .. V * kLanes) (+)= sum over k of a[r][k] b[k][..]: one accumulator per element, k in order. The side with
-/// fewer vectors is held in registers.
+/// c[r][0 .. V * kLanes) (+)= sum over k of a[r][k] b[k][..]: one accumulator per element, k in order.
 template <int R, int V, std::size_t kStrideA, Start kStart>
 HWY_INLINE HWY_ATTR void multiply(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b,
                                   std::size_t stride_b, int count, float* HWY_RESTRICT c,
                                   std::size_t stride_c) {
   const F32Tag d;
-  F32 sum[R][V];
-  const auto each_sum = [&](const auto& body) ASSIZE_INLINE_LAMBDA {
-    unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
-      unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
-        body(sum[r][v], c + static_cast<std::size_t>(r) * stride_c + static_cast<std::size_t>(v) * kLanes);
-      });
-    });
-  };
-  each_sum([&](F32& s, const float* at) ASSIZE_INLINE_LAMBDA { s = kStart == Start::zero ? hn::Zero(d) : hn::LoadU(d, at); });
-  for (int k = 0; k < count; ++k, ++a, b += stride_b) {
-    const auto x = [&](int r) ASSIZE_INLINE_LAMBDA { return hn::Set(d, a[static_cast<std::size_t>(r) * kStrideA]); };
-    const auto w = [&](int v) ASSIZE_INLINE_LAMBDA { return hn::LoadU(d, b + static_cast<std::size_t>(v) * kLanes); };
-    if constexpr (R < V) {
-      F32 held[R];
-      unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { held[r] = x(r); });
-      unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
-        const F32 other = w(v);
-        unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { accumulate(sum[r][v], held[r], other); });
-      });
-    } else {
-      F32 held[V];
-      unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { held[v] = w(v); });
-      unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
-        const F32 other = x(r);
-        unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { accumulate(sum[r][v], other, held[v]); });
-      });
-    }
-  }
-  each_sum([&](const F32& s, float* at) ASSIZE_INLINE_LAMBDA { hn::StoreU(s, d, at); });
+  Accumulators<R, V> sum;
+  each_sum(sum, stride_c, [&](F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { s = kStart == Start::zero ? hn::Zero(d) : hn::LoadU(d, c + at); });
+  const auto x = [&](int r) ASSIZE_INLINE_LAMBDA { return hn::Set(d, a[static_cast<std::size_t>(r) * kStrideA]); };
+  const auto w = [&](int v) ASSIZE_INLINE_LAMBDA { return hn::LoadU(d, b + static_cast<std::size_t>(v) * kLanes); };
+  for (int k = 0; k < count; ++k, ++a, b += stride_b) rank_one(sum, x, w);
+  each_sum(sum, stride_c, [&](const F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { hn::StoreU(s, d, c + at); });
 }
 
 /// The same over `columns`, a multiple of 16.

@@ -39,7 +39,7 @@ struct Block {
   std::int64_t first = 0, length = 0;  ///< within the segment
   std::int64_t k = 0;                  ///< first k of all
   std::size_t bytes = 0;               ///< of a panel's weights before it
-  bool is_first = true, is_last = true;
+  bool is_last = true;
 };
 
 /// Equal parts of what is left of a segment, the first ones even: a short last block would cost as much as a long one.
@@ -47,7 +47,6 @@ inline void set_length(const Segments& segments, std::int64_t most, Block& block
   const std::int64_t left = segments.length[block.segment] - block.first;
   const std::int64_t parts = left > most ? (left + most - 1) / most : 1;
   block.length = parts > 1 ? (left / parts + 1) / 2 * 2 : left;
-  block.is_first = block.first == 0;
   block.is_last = parts <= 1;
 }
 
@@ -93,32 +92,6 @@ struct TileTask {
   const float* bias;
 };
 
-template <int R, int V>
-struct Accumulators {
-  F32 v[R][V];
-};
-
-/// sum[r][v] += x[r] * weight(v) for one k. The side with fewer vectors is held in registers.
-template <int R, int V, class Weight>
-HWY_INLINE HWY_ATTR void rank_one(Accumulators<R, V>& sum, const float* HWY_RESTRICT x, const Weight& weight) {
-  const F32Tag d;
-  if constexpr (R < V) {
-    F32 broadcast[R];
-    unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { broadcast[r] = hn::Set(d, x[r]); });
-    unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
-      const F32 w = weight(v);
-      unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { accumulate(sum.v[r][v], broadcast[r], w); });
-    });
-  } else {
-    F32 w[V];
-    unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { w[v] = weight(v); });
-    unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
-      const F32 broadcast = hn::Set(d, x[r]);
-      unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { accumulate(sum.v[r][v], broadcast, w[v]); });
-    });
-  }
-}
-
 template <int P>
 HWY_INLINE HWY_ATTR void prefetch(const std::byte* at, std::size_t panel_stride) {
   unroll<P>([&](int p) ASSIZE_INLINE_LAMBDA { hwy::Prefetch(at + static_cast<std::size_t>(p) * panel_stride); });
@@ -131,6 +104,7 @@ HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* s
   const float* HWY_RESTRICT x = task.x;
   const std::byte* ahead = task.ahead;
   const std::size_t stride = task.panel_stride, ahead_step = task.ahead_step;
+  const auto value = [&](int r) ASSIZE_INLINE_LAMBDA { return hn::Set(d, x[r]); };
   const auto vector_at = [&](int v, std::size_t bytes) ASSIZE_INLINE_LAMBDA {
     return at + static_cast<std::size_t>(v / static_cast<int>(kParts)) * stride +
            static_cast<std::size_t>(v % static_cast<int>(kParts)) * kLanes * bytes;
@@ -146,15 +120,16 @@ HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* s
       return hn::BitCast(d, hn::And(pair(v), high));
     };
     for (std::int64_t pairs = task.length / 2; pairs > 0; --pairs) {
-      rank_one(sum, x, even);
+      rank_one(sum, value, even);
+      x += R;
       prefetch<P>(ahead, stride);
       asm("" : "+r"(at));  // load the odd k again rather than hold all of it in registers
-      rank_one(sum, x + R, odd);
+      rank_one(sum, value, odd);
+      x += R;
       at += 2 * kPanelColumns * sizeof(std::uint16_t);
-      x += 2 * R;
       ahead += ahead_step;
     }
-    if (task.length % 2 == 1) rank_one(sum, x, even);
+    if (task.length % 2 == 1) rank_one(sum, value, even);
   } else {
     const auto weight = [&](int v) ASSIZE_INLINE_LAMBDA {
       if constexpr (kType == WeightType::f32) {
@@ -166,22 +141,12 @@ HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* s
     };
     for (std::int64_t k = 0; k < task.length; ++k) {
       prefetch<P>(ahead, stride);
-      rank_one(sum, x, weight);
+      rank_one(sum, value, weight);
       at += kPanelColumns * weight_bytes(kType);
       x += R;
       ahead += ahead_step;
     }
   }
-}
-
-/// body(sum of row r and vector v, floats from the tile's first sum to it).
-template <int R, int V, class Body>
-HWY_INLINE HWY_ATTR void each_sum(Accumulators<R, V>& sum, std::size_t stride, const Body& body) {
-  unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
-    unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
-      body(sum.v[r][v], static_cast<std::size_t>(r) * stride + static_cast<std::size_t>(v) * kLanes);
-    });
-  });
 }
 
 /// P panels and all R rows of a tile.
@@ -321,7 +286,7 @@ HWY_ATTR void typed_linear(const LinearTask& task) {
       tile.ahead = is_shared ? next + t * steps * tile.ahead_step : panels + prefetch_bytes(group);
       tile.rows = x.rows;
       tile.columns = task.columns - panel * kPanelColumns;
-      tile.from.at = block.is_first ? nullptr : sums;
+      tile.from.at = block.first == 0 ? nullptr : sums;
       tile.from.stride = stride;
       tile.add[0].at =
           is_added && block.segment == 3 ? task.scratch + (static_cast<std::size_t>(rows) + row) * width + column : nullptr;

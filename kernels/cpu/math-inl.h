@@ -55,6 +55,42 @@ HWY_INLINE HWY_ATTR void accumulate(F32& sum, F32 x, F32 w) {
 #endif
 }
 
+/// Sums of R rows and V vectors across.
+template <int R, int V>
+struct Accumulators {
+  F32 v[R][V];
+};
+
+/// body(sum of row r and vector v, floats from the tile's first sum to it).
+template <int R, int V, class Body>
+HWY_INLINE HWY_ATTR void each_sum(Accumulators<R, V>& sum, std::size_t stride, const Body& body) {
+  unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
+    unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
+      body(sum.v[r][v], static_cast<std::size_t>(r) * stride + static_cast<std::size_t>(v) * kLanes);
+    });
+  });
+}
+
+/// sum[r][v] += x(r) * w(v). The side with fewer vectors is held in registers.
+template <int R, int V, class X, class W>
+HWY_INLINE HWY_ATTR void rank_one(Accumulators<R, V>& sum, const X& x, const W& w) {
+  if constexpr (R < V) {
+    F32 held[R];
+    unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { held[r] = x(r); });
+    unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA {
+      const F32 other = w(v);
+      unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA { accumulate(sum.v[r][v], held[r], other); });
+    });
+  } else {
+    F32 held[V];
+    unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { held[v] = w(v); });
+    unroll<R>([&](int r) ASSIZE_INLINE_LAMBDA {
+      const F32 other = x(r);
+      unroll<V>([&](int v) ASSIZE_INLINE_LAMBDA { accumulate(sum.v[r][v], other, held[v]); });
+    });
+  }
+}
+
 /// Sum of 16 lanes by the tree that halves: (i) + (i + 8), then + 4, + 2, + 1.
 inline HWY_ATTR float tree_sum(const float* lanes) {
   float eight[8], four[4];
