@@ -13,7 +13,6 @@ void QueryTiles::clear() {
 
 void QueryTiles::cut(std::int32_t begin, std::int32_t tile_tokens) {
   const auto end = static_cast<std::int32_t>(tokens.size());
-  std::reverse(tokens.begin() + begin, tokens.end());
   for (std::int32_t first = begin; first < end; first += tile_tokens)
     tiles.push_back({first, std::min(end, first + tile_tokens)});
 }
@@ -39,20 +38,15 @@ void plan_causal(const AttentionPlan& plan, std::int32_t group, std::int32_t wan
         tiles.tokens.push_back(
             {sequence.row_begin, sequence.context_tokens + 1, plan.blocks.data() + sequence.block_begin});
     }
-    const auto end = static_cast<std::int32_t>(tiles.tokens.size());
-    if (end > begin) {
-      std::sort(tiles.tokens.begin() + begin, tiles.tokens.end(),
-                [](const QueryToken& a, const QueryToken& b) {
-                  return a.keys != b.keys ? a.keys > b.keys : a.row < b.row;
-                });
-      for (std::int32_t first = begin; first < end; first += tile_tokens)
-        tiles.tiles.push_back({first, std::min(end, first + tile_tokens)});
-    }
+    std::sort(tiles.tokens.begin() + begin, tiles.tokens.end(), [](const QueryToken& a, const QueryToken& b) {
+      return a.keys != b.keys ? a.keys > b.keys : a.row < b.row;
+    });
+    tiles.cut(begin, tile_tokens);
     for (std::int32_t i = s; i < stop; ++i) {
       const auto& sequence = plan.sequences[static_cast<std::size_t>(i)];
       if (shares && sequence.row_count == 1) continue;
       const auto first = static_cast<std::int32_t>(tiles.tokens.size());
-      for (std::int32_t r = 0; r < sequence.row_count; ++r)
+      for (std::int32_t r = sequence.row_count - 1; r >= 0; --r)
         tiles.tokens.push_back({sequence.row_begin + r, sequence.context_tokens + r + 1,
                                 plan.blocks.data() + sequence.block_begin});
       tiles.cut(first, tile_tokens);

@@ -46,7 +46,7 @@ struct QueryTiles {
   std::vector<QueryTile> tiles;
 
   void clear();
-  /// Tokens with the same blocks in ascending `keys`; they were appended to `tokens` since `begin`.
+  /// Makes tiles of the tokens since `begin`, which are in descending order of `keys`.
   void cut(std::int32_t begin, std::int32_t tile_tokens);
 };
 
