@@ -16,6 +16,8 @@ enum class Tag : std::uint8_t { hello = 1, finished, alive, fatal, bye, lease, s
 
 [[noreturn]] void refuse(const std::string& what) { throw Error("message not understood: " + what, ErrorKind::failed); }
 
+void put(ByteWriter& out, const base::Hash128& hash) { out.put(hash.low).put(hash.high); }
+
 base::Hash128 get_hash(ByteReader& in) {
   base::Hash128 hash;
   hash.low = in.get<std::uint64_t>();
@@ -45,7 +47,7 @@ void put(ByteWriter& out, const WorkItem& item) {
     out.put(static_cast<std::uint32_t>(prompt.images.size()));
     for (const std::string& image : prompt.images) out.put(image);
     out.put(prompt.image_width_px).put(prompt.image_height_px);
-    out.put(prompt.asked.low).put(prompt.asked.high);
+    put(out, prompt.asked);
   }
   out.put(static_cast<std::uint32_t>(item.calls.size()));
   for (const WorkCall& call : item.calls) {
@@ -106,7 +108,7 @@ struct Encoder {
     put(out, m.item);
   }
   void operator()(const Restart&) { out.put(Tag::restart); }
-  void operator()(const Drop& m) { out.put(Tag::drop).put(m.call.low).put(m.call.high); }
+  void operator()(const Drop& m) { put(out.put(Tag::drop), m.call); }
   void operator()(const Shutdown&) { out.put(Tag::shutdown); }
   void operator()(const Welcome& m) { out.put(Tag::welcome).put(m.run_folder).put(m.identity).put(m.epoch).put(m.group); }
 };
@@ -176,7 +178,7 @@ std::vector<std::byte> encode(const StepOrder& order) {
   out.put(order.next).put(static_cast<std::uint32_t>(order.items.size()));
   for (const WorkItem& item : order.items) put(out, item);
   out.put(static_cast<std::uint32_t>(order.drops.size()));
-  for (const base::Hash128& call : order.drops) out.put(call.low).put(call.high);
+  for (const base::Hash128& call : order.drops) put(out, call);
   return out.take();
 }
 

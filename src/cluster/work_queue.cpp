@@ -13,10 +13,6 @@ constexpr double kPriorCalls = 8;
 
 double load_of(std::uint32_t calls, std::uint32_t slots) { return static_cast<double>(calls) / slots; }
 
-bool has_call(const std::vector<std::uint32_t>& calls, std::uint32_t call) {
-  return std::find(calls.begin(), calls.end(), call) != calls.end();
-}
-
 bool erase_call(std::vector<std::uint32_t>& calls, std::uint32_t call) {
   const auto at = std::find(calls.begin(), calls.end(), call);
   if (at == calls.end()) return false;
@@ -25,6 +21,8 @@ bool erase_call(std::vector<std::uint32_t>& calls, std::uint32_t call) {
 }
 
 }  // namespace
+
+bool WorkQueue::Part::has(std::uint32_t call) const { return std::find(calls.begin(), calls.end(), call) != calls.end(); }
 
 WorkQueue::WorkQueue(std::vector<PlannedItem> items, const QueueSettings& settings) : settings_(settings) {
   const bool fixed = settings_.order == LeaseOrder::fixed;
@@ -112,7 +110,7 @@ void WorkQueue::group_lost(int group) {
     }
     std::vector<std::uint32_t> back = std::move(part->calls);
     parts.erase(part);
-    std::erase_if(back, [&](std::uint32_t call) { return std::any_of(parts.begin(), parts.end(), [&](const Part& p) { return has_call(p.calls, call); }); });
+    std::erase_if(back, [&](std::uint32_t call) { return std::any_of(parts.begin(), parts.end(), [&](const Part& p) { return p.has(call); }); });
     calls_leased_ -= back.size();
     take_back(item, back);
     at = parts.empty() ? leased_.erase(at) : std::next(at);

@@ -115,6 +115,7 @@ class WorkQueue {
     int group = 0;
     double leased_seconds = 0;
     std::vector<std::uint32_t> calls;  ///< outstanding
+    bool has(std::uint32_t call) const;
   };
   /// Items that were never leased as a whole, in the order in which they will be.
   struct Lane {

@@ -93,7 +93,7 @@ void WorkQueue::lease_late_again(double now_seconds, QueueEffects& effects) {
       const double seconds = cost / own->second - elapsed;
       if (seconds <= waiting_seconds() || seconds <= cost / best_speed_) continue;
       for (const std::uint32_t call : part.calls) {
-        const auto has_it = [&](const Part& p) { return std::find(p.calls.begin(), p.calls.end(), call) != p.calls.end(); };
+        const auto has_it = [&](const Part& p) { return p.has(call); };
         if (std::count_if(parts.begin(), parts.end(), has_it) == 1) late.push_back({seconds, item, call});
       }
     }
