@@ -1,6 +1,7 @@
 // Groups that hampered earlier launches, and what leaders keep in case the coordinator dies.
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <thread>
 
@@ -216,45 +217,40 @@ TEST_CASE("a group of two that loses a device is taken out whole, whichever rank
   const auto [leader, follower] = GENERATE(Case{2, 2}, Case{2, kNever}, Case{3, 2}, Case{kNever, kNever});
   std::atomic<bool> found_out = leader == kNever;
 
-  struct LosesDevice final : Judge {
-    LosesDevice(int step, std::atomic<bool>& said) : judge(answers()), left(step), found_out(said) {}
+  /// A fake judge whose steps go through `step_of`.
+  struct Watched final : Judge {
+    using StepOf = std::function<bool(FakeJudge&, std::vector<results::Judgement>&)>;
+    explicit Watched(StepOf step_of) : judge(answers()), step_of(std::move(step_of)) {}
     void submit(const WorkItem& item) override { judge.submit(item); }
-    bool step(std::vector<results::Judgement>& finished) override {
+    bool step(std::vector<results::Judgement>& finished) override { return step_of(judge, finished); }
+    void cancel(const base::Hash128& call) override { judge.cancel(call); }
+    void cancel_all() override { judge.cancel_all(); }
+    std::size_t unfinished() const override { return judge.unfinished(); }
+    engine::EngineCounters counters() const override { return judge.counters(); }
+    std::uint32_t slots() const override { return judge.slots(); }
+
+    FakeJudge judge;
+    StepOf step_of;
+  };
+  const auto loses_device = [&found_out](int step) {
+    return [&found_out, left = step](FakeJudge& judge, std::vector<results::Judgement>& finished) mutable {
       if (--left == 0) {
         found_out = true;
         throw base::Broken("the device is lost");
       }
       return judge.step(finished);
-    }
-    void cancel(const base::Hash128& call) override { judge.cancel(call); }
-    void cancel_all() override { judge.cancel_all(); }
-    std::size_t unfinished() const override { return judge.unfinished(); }
-    engine::EngineCounters counters() const override { return judge.counters(); }
-    std::uint32_t slots() const override { return judge.slots(); }
-
-    FakeJudge judge;
-    int left;
-    std::atomic<bool>& found_out;
+    };
   };
-  struct Waits final : Judge {  // so that group 0 gets its share
-    explicit Waits(std::atomic<bool>& said) : judge(answers()), found_out(said) {}
-    void submit(const WorkItem& item) override { judge.submit(item); }
-    bool step(std::vector<results::Judgement>& finished) override { return found_out ? judge.step(finished) : true; }
-    void cancel(const base::Hash128& call) override { judge.cancel(call); }
-    void cancel_all() override { judge.cancel_all(); }
-    std::size_t unfinished() const override { return judge.unfinished(); }
-    engine::EngineCounters counters() const override { return judge.counters(); }
-    std::uint32_t slots() const override { return judge.slots(); }
-
-    FakeJudge judge;
-    std::atomic<bool>& found_out;
+  // So that group 0 gets its share.
+  const auto waits = [&found_out](FakeJudge& judge, std::vector<results::Judgement>& finished) {
+    return found_out ? judge.step(finished) : true;
   };
   InProcessGroups setup;
   setup.groups = 2;
   setup.tensor_parallel = 2;
   setup.make_judge = [&](int group, comm::Comm& comm) -> std::unique_ptr<Judge> {
-    if (group == 1) return std::make_unique<Waits>(found_out);
-    return std::make_unique<LosesDevice>(comm.rank() == 0 ? leader : follower, found_out);
+    if (group == 1) return std::make_unique<Watched>(waits);
+    return std::make_unique<Watched>(loses_device(comm.rank() == 0 ? leader : follower));
   };
   const auto judged = [&](bool undisturbed) {
     TemporaryFolder run;
