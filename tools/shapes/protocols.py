@@ -285,6 +285,11 @@ def _checks(name, caption, picture):
     return f"{name}: {', '.join(parts)}."
 
 
+def _score(name, true_count):
+    """The end of a caption's line: its name and score."""
+    return f"{name} {SHARE_SCORES[true_count]}."
+
+
 def thinking(task):
     """The thoughts of a perfect judge: read the picture, check each statement, count. Of two pictures, the second is read
     after the checks of the first; of captions to compare, each line ends with the score, beside
@@ -296,7 +301,7 @@ def thinking(task):
         return "\n".join(lines)
     lines = [f"Picture: {reading(task.pictures[0])}"]
     for name, caption, count in zip("ABCD", task.captions, task.true_counts):
-        score = f" {name} {SHARE_SCORES[count]}." if task.protocol in ("pair", "rank") else ""
+        score = f" {_score(name, count)}" if task.protocol in ("pair", "rank") else ""
         lines.append(_checks(name, caption, task.pictures[0]) + score)
     return "\n".join(lines)
 
@@ -321,5 +326,5 @@ def reply(task):
 def ending(task):
     """Of the reply to a ranking, the ends of its lines and the answer: what the last step follows from."""
     counted = zip("ABCD", task.true_counts)
-    lines = [f"{name}: {count}. {name} {SHARE_SCORES[count]}." for name, count in counted]
+    lines = [f"{name}: {count}. {_score(name, count)}" for name, count in counted]
     return "<think>" + "\n".join(lines) + f"</think>{answer(task)}"
