@@ -27,13 +27,21 @@ const text::Tokenizer& tokenizer() {
   return made;
 }
 
+/// Ranks on threads of their own ask for it at once.
 const std::string& folder_of(TinyKind kind) {
-  static std::map<TinyKind, support::TemporaryFolder> folders;
-  const bool made = folders.count(kind) > 0;
-  support::TemporaryFolder& folder = folders[kind];
-  if (!made) support::write_tiny_model(kind, folder.path());
-  static std::map<TinyKind, std::string> paths;
-  return paths[kind] = folder.string();
+  struct Judge {
+    support::TemporaryFolder folder;
+    std::string path;
+  };
+  static std::mutex mutex;
+  static std::map<TinyKind, Judge> judges;
+  const std::lock_guard lock(mutex);
+  const auto [judge, fresh] = judges.try_emplace(kind);
+  if (fresh) {
+    judge->second.path = judge->second.folder.string();
+    support::write_tiny_model(kind, judge->second.path);
+  }
+  return judge->second.path;
 }
 
 EngineSettings ample() {
