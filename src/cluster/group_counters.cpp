@@ -16,7 +16,6 @@ void each_field(Totals& totals, const Field& field) {
   field(e.kv_blocks_high_water);
   field(e.calls_in_step);
   field(e.sampled_in_step);
-  field(totals.step_seconds);
   field(totals.full_seconds);
   field(totals.half_full_seconds);
   field(totals.token_seconds);
@@ -58,7 +57,6 @@ void StepMeter::step(double begin_seconds, double end_seconds, const engine::Eng
   now.engine = done;
   const auto in_use = static_cast<std::uint32_t>(engine.calls_in_step);
   if (computed) {
-    now.step_seconds += seconds;
     if (in_use >= slots_) now.full_seconds += seconds;
     if (2 * in_use >= slots_) now.half_full_seconds += seconds;
     now.token_seconds += seconds * engine.sampled_in_step;

@@ -36,6 +36,8 @@ void each_count(A& a, B& b, const Field& field) {
   field(a.images_encoded, b.images_encoded);
   field(a.patches, b.patches);
   field(a.patch_pairs, b.patch_pairs);
+  field(a.plan_seconds, b.plan_seconds);
+  field(a.model_seconds, b.model_seconds);
 }
 
 /// What a group has done up to a moment.
@@ -43,8 +45,7 @@ struct GroupTotals {
   double seconds = 0;            ///< since the first item came
   std::uint64_t judgements = 0;  ///< ended, failed ones included
   engine::EngineCounters engine;
-  double step_seconds = 0;       ///< inside steps
-  double full_seconds = 0;       ///< of these, in steps that used every slot
+  double full_seconds = 0;       ///< in steps that used every slot
   double half_full_seconds = 0;  ///< in steps that used at least half of the slots
   double token_seconds = 0;      ///< step time times tokens drawn in the step
   std::array<std::uint64_t, kStepBins> step_bins{};

@@ -29,6 +29,8 @@ struct EngineCounters {
   std::uint64_t images_encoded = 0;
   std::uint64_t patches = 0;         ///< of the pictures encoded
   std::uint64_t patch_pairs = 0;     ///< squares of their patch counts, summed: full attention of the tower
+  double plan_seconds = 0;   ///< planning steps and taking their tokens in: the model stands still meanwhile
+  double model_seconds = 0;  ///< in which the model computed
   std::int32_t kv_blocks_high_water = 0;
   // the last step
   std::int32_t calls_in_step = 0;    ///< slots in use: calls with their prompt or a generation in work

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "engine/check_call.h"
 #include "engine/scheduler.h"
@@ -74,12 +75,18 @@ class BatchingEngine : public Engine {
     for (Generation& generation : refused_) finished.push_back(std::move(generation));
     refused_.clear();
     failed_.clear();
+    EngineCounters& counters = scheduler_.counters();
+    const double begin = base::monotonic_seconds();
     const bool has_work = scheduler_.plan(work_, failed_);
     for (Sequence* sequence : failed_) finish(*sequence, FinishReason::error, finished);
-    if (has_work) {
-      run();
-      apply(finished);
-    }
+    const double planned = base::monotonic_seconds();
+    counters.plan_seconds += planned - begin;
+    if (!has_work) return true;
+    run();
+    const double computed = base::monotonic_seconds();
+    counters.model_seconds += computed - planned;
+    apply(finished);
+    counters.plan_seconds += base::monotonic_seconds() - computed;
     return true;
   }
 

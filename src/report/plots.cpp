@@ -4,59 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
+#include "report/svg.h"
 #include "report/text.h"
 
 namespace assize::report {
 namespace {
 
-constexpr double kWidth =
-    470;  // of a panel: drawn at its natural size, so that text keeps the size of the page
-
-class Svg {
- public:
-  Svg(double width, double height, const std::string& title) {
-    add("<svg viewBox=\"0 0 {:.0f} {:.0f}\" width=\"{:.0f}\" height=\"{:.0f}\" role=\"img\" "
-        "aria-label=\"{}\">",
-        width, height, width, height, escaped(title));
-  }
-  template <class... T>
-  void add(fmt::format_string<T...> format, T&&... values) {
-    fmt::format_to(std::back_inserter(out_), format, std::forward<T>(values)...);
-  }
-  void line(const char* css, double x1, double y1, double x2, double y2) {
-    add("<line class=\"{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", css, x1, y1, x2, y2);
-  }
-  void dot(const char* css, double x, double y, double radius) {
-    add("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\"/>", css, x, y, radius);
-  }
-  void text(const char* css, double x, double y, const char* anchor, std::string_view words) {
-    add("<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>", css, x, y, anchor,
-        escaped(words));
-  }
-  std::string take() { return std::move(out_) + "</svg>"; }
-
- private:
-  std::string out_;
-};
-
-// About five round steps over [low, high].
-std::vector<double> ticks(double low, double high) {
-  const double raw = (high - low) / 5;
-  const double power = std::pow(10.0, std::floor(std::log10(raw)));
-  const double ratio = raw / power;
-  const double step = power * (ratio <= 1.01 ? 1 : ratio <= 2.01 ? 2 : ratio <= 5.01 ? 5 : 10);
-  std::vector<double> out;
-  for (double t = std::ceil(low / step - 1e-9) * step; t <= high + step * 1e-9; t += step)
-    out.push_back(std::abs(t) < step * 1e-9 ? 0 : t);
-  return out;
-}
-
-std::string tick_text(double value) {
-  std::string digits = fmt::format("{:.4g}", std::abs(value));
-  return value < 0 ? "−" + digits : digits;
-}
+constexpr double kWidth = kPanelWidth;
 
 std::string shortened(const std::string& label, std::size_t characters) {
   std::size_t seen = 0;

@@ -53,6 +53,9 @@ figure { margin: 0; }
 svg { display: block; max-width: 100%; height: auto; font: 12px system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; }
 td svg { margin-top: 4px; min-width: 120px; }
 td:first-child { min-width: 15em; }
+table.figures th { white-space: normal; vertical-align: bottom; }
+table.figures td:first-child { min-width: 0; }
+abbr { text-decoration: underline dotted var(--human); text-underline-offset: 3px; }
 svg .grid { stroke: var(--line); stroke-width: 1; }
 svg .reference { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
 svg .interval { stroke: var(--accent); stroke-width: 1.6; }
@@ -80,7 +83,7 @@ summary .id { font-weight: 600; width: 17em; flex: none; overflow-wrap: anywhere
 summary .said { min-width: 20em; }
 summary .why { color: var(--soft); font-size: 13px; }
 .paper { display: none; }
-@media (max-width: 700px) { summary { flex-wrap: wrap; gap: 2px 16px; } summary .id { width: auto; flex: 1 1 80%; } summary .said { min-width: 0; } td:first-child { min-width: 9em; } }
+@media (max-width: 700px) { summary { flex-wrap: wrap; gap: 2px 16px; } summary .id { width: auto; flex: 1 1 80%; } summary .said { min-width: 0; } td:first-child { min-width: 9em; } table.figures { font-size: 13px; } table.figures th, table.figures td { padding-right: 10px; } }
 .more { margin: 18px 0; color: var(--soft); }
 .more button { font: inherit; color: var(--accent); background: none; border: 1px solid var(--line); padding: 4px 10px; cursor: pointer; }
 .miss { color: var(--warn); }

@@ -11,36 +11,39 @@ namespace {
 using cluster::GroupTotals;
 
 constexpr FigureMeaning kMeanings[] = {
-    {"seconds", "s", "Duration", "length of the phase; of all groups: the mean over groups"},
-    {"judgements_per_second", "1/s", "Judgements", "judgements that ended / duration"},
-    {"prompt_tokens_asked_per_second", "1/s", "Prompt tokens asked",
+    {"seconds", Unit::seconds, "Duration", "length of the phase; of all groups: the mean over groups"},
+    {"judgements_per_second", Unit::per_second, "Judgements", "judgements that ended / duration"},
+    {"prompt_tokens_asked_per_second", Unit::per_second, "Prompt tokens asked",
      "prompt tokens of the judgements that ended, each counted whole / duration"},
-    {"prompt_tokens_computed_per_second", "1/s", "Prompt tokens computed", "prompt tokens that went through the model / duration"},
-    {"output_tokens_per_second", "1/s", "Output tokens", "tokens drawn / duration"},
-    {"seconds_per_output_token", "s", "Time per output token",
+    {"prompt_tokens_computed_per_second", Unit::per_second, "Prompt tokens computed", "prompt tokens that went through the model / duration"},
+    {"output_tokens_per_second", Unit::per_second, "Output tokens", "tokens drawn / duration"},
+    {"seconds_per_output_token", Unit::seconds, "Time per output token",
      "mean over output tokens of the step that drew the token: (end to end - time to first token) / (tokens - 1), averaged"},
-    {"rows_per_step", "", "Rows a step", "tokens computed / steps"},
-    {"flop_use", "", "Model FLOP use (MFU)",
+    {"rows_per_step", Unit::ratio, "Rows a step", "tokens computed / steps"},
+    {"flop_use", Unit::share, "Model FLOP use (MFU)",
      "(2 x parameters x tokens computed + attention) / (duration x measured multiply-add rate)"},
-    {"asked_flop_use", "", "Goodput FLOP use",
+    {"asked_flop_use", Unit::share, "Goodput FLOP use",
      "the same with the tokens that were asked for, reused prefixes included: above the line before it by what reuse saves"},
-    {"bandwidth_use", "", "Memory bandwidth use (MBU)",
+    {"bandwidth_use", Unit::share, "Memory bandwidth use (MBU)",
      "(weights once a step + keys and values once a group of sharers) / (duration x measured read rate)"},
-    {"sheet_flop_use", "", "Model FLOP use of the data sheet", "as above, of the GPU's data sheet: bf16 matrix products without sparsity"},
-    {"sheet_bandwidth_use", "", "Memory bandwidth use of the data sheet", "as above, of the GPU's data sheet"},
-    {"step_share", "", "Time in steps", "time inside engine steps / duration; the rest is reading prompts, pictures and waiting"},
-    {"idle_slot_share", "", "Time with idle slots", "1 - time in steps that used every slot / duration"},
-    {"tail_share", "", "Tail", "time after at least half of the slots were in use for the last time / whole run"},
-    {"kv_blocks_high_water", "blocks", "KV cache, most in use", "blocks of 64 tokens, most at one time; of all groups: the largest"},
-    {"prefix_reuse", "", "Prompt tokens from other prompts", "prompt tokens had from calls with another prompt / asked"},
-    {"fork_reuse", "", "Prompt tokens from forks", "prompt tokens had from a call with the same prompt / asked"},
-    {"encodes_per_image", "", "Picture encodings a picture", "pictures through the vision tower / distinct pictures of the workload"},
-    {"admission_waits", "steps", "Admission waits", "steps in which a call waited for KV memory beside a free slot"},
-    {"evictions", "calls", "Evictions", "generations started again because KV memory ran out"},
-    {"perfect_share", "", "Share of the perfect engine",
+    {"sheet_flop_use", Unit::share, "Model FLOP use of the data sheet", "as above, of the GPU's data sheet: bf16 matrix products without sparsity"},
+    {"sheet_bandwidth_use", Unit::share, "Memory bandwidth use of the data sheet", "as above, of the GPU's data sheet"},
+    {"model_share", Unit::share, "Time computing", "time in which the model computed / duration"},
+    {"plan_share", Unit::share, "Time planning",
+     "time in which steps were planned and their tokens taken in while the model stood still / duration; what is left beside "
+     "computing and planning is reading prompts, waiting for pictures and messages"},
+    {"idle_slot_share", Unit::share, "Time with idle slots", "1 - time in steps that used every slot / duration"},
+    {"tail_share", Unit::share, "Tail", "time after at least half of the slots were in use for the last time / whole run"},
+    {"kv_blocks_high_water", Unit::blocks, "KV cache, most in use", "blocks of 64 tokens, most at one time; of all groups: the largest"},
+    {"prefix_reuse", Unit::share, "Prompt tokens from other prompts", "prompt tokens had from calls with another prompt / asked"},
+    {"fork_reuse", Unit::share, "Prompt tokens from forks", "prompt tokens had from a call with the same prompt / asked"},
+    {"encodes_per_image", Unit::ratio, "Picture encodings a picture", "pictures through the vision tower / distinct pictures of the workload"},
+    {"admission_waits", Unit::steps, "Admission waits", "steps in which a call waited for KV memory beside a free slot"},
+    {"evictions", Unit::calls, "Evictions", "generations started again because KV memory ran out"},
+    {"perfect_share", Unit::share, "Share of the perfect engine",
      "time of the perfect engine / wall time: matrix products only at the measured multiply-add rate, common beginnings of "
      "prompts and pictures computed once"},
-    {"peak_memory_bytes", "B", "Peak memory", "largest resident size of the process that leads the group"},
+    {"peak_memory_bytes", Unit::bytes, "Peak memory", "largest resident size of the process that leads the group"},
 };
 
 const FigureMeaning* meaning(const std::string& key) {
@@ -51,7 +54,6 @@ const FigureMeaning* meaning(const std::string& key) {
 template <class A, class B, class Field>
 void each_total(A& a, B& b, const Field& field) {
   field(a.judgements, b.judgements);
-  field(a.step_seconds, b.step_seconds);
   field(a.full_seconds, b.full_seconds);
   field(a.half_full_seconds, b.half_full_seconds);
   field(a.token_seconds, b.token_seconds);
@@ -112,7 +114,8 @@ void add_figures(std::vector<Figure>& out, int group, Phase phase, const GroupTo
     add("sheet_flop_use", ratio(computed_flop(work, e), seconds * ceiling.sheet_flop_per_second));
     add("sheet_bandwidth_use", ratio(read_bytes(work, e), seconds * ceiling.sheet_bytes_per_second));
   }
-  add("step_share", ratio(total.step_seconds, total.seconds));
+  add("model_share", ratio(e.model_seconds, total.seconds));
+  add("plan_share", ratio(e.plan_seconds, total.seconds));
   add("idle_slot_share", ratio(total.seconds - total.full_seconds, total.seconds));
 }
 
@@ -121,6 +124,11 @@ void add_figures(std::vector<Figure>& out, int group, Phase phase, const GroupTo
 const char* name(Phase phase) {
   static constexpr const char* kNames[] = {"whole", "warm-up", "steady", "tail"};
   return kNames[static_cast<int>(phase)];
+}
+
+const char* name(Unit unit) {
+  static constexpr const char* kNames[] = {"s", "1/s", "", "", "B", "blocks", "steps", "calls"};
+  return kNames[static_cast<int>(unit)];
 }
 
 std::span<const FigureMeaning> figure_meanings() { return kMeanings; }
@@ -173,6 +181,20 @@ double value_of(std::span<const Figure> figures, int group, Phase phase, const s
     if (figure.group == group && figure.phase == phase && key == figure.meaning->key) return figure.value;
   }
   return std::numeric_limits<double>::quiet_NaN();
+}
+
+TimeShares time_shares(const Measurement& run) {
+  TimeShares shares;
+  if (run.group.empty() || run.wall_seconds <= 0) return shares;
+  for (const auto& group : run.group) {
+    shares.computing += group.counters.now.engine.model_seconds;
+    shares.planning += group.counters.now.engine.plan_seconds;
+  }
+  const double seconds = run.wall_seconds * static_cast<double>(run.group.size());
+  shares.computing /= seconds;
+  shares.planning /= seconds;
+  shares.other = std::max(0.0, 1 - shares.computing - shares.planning);
+  return shares;
 }
 
 std::vector<std::uint64_t> step_bins(const Measurement& run) {

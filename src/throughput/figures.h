@@ -27,10 +27,14 @@ struct Measurement {
 enum class Phase { whole, warm_up, steady, tail };
 const char* name(Phase phase);
 
+enum class Unit { seconds, per_second, share, ratio, bytes, blocks, steps, calls };
+/// As in files: "s", "1/s", "" for shares (0 to 1) and ratios, "B", "blocks", "steps", "calls".
+const char* name(Unit unit);
+
 /// A measured quantity and what it means, for the report.
 struct FigureMeaning {
   const char* key;
-  const char* unit;
+  Unit unit;
   const char* label;
   const char* meaning;
 };
@@ -48,6 +52,12 @@ struct Figure {
 std::vector<Figure> figures(const Measurement& run);
 /// The value of one; NaN if there is none.
 double value_of(std::span<const Figure> figures, int group, Phase phase, const std::string& key);
+
+/// Where the time of all groups went: computing, planning, all else; together 1. Zeros where nothing was measured.
+struct TimeShares {
+  double computing = 0, planning = 0, other = 0;
+};
+TimeShares time_shares(const Measurement& run);
 
 /// Steps of all groups by their length.
 std::vector<std::uint64_t> step_bins(const Measurement& run);

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "throughput/figure_text.h"
+
 namespace assize::throughput {
 
 using nlohmann::ordered_json;
@@ -55,7 +57,7 @@ std::vector<results::ThroughputRow> rows(const ThroughputReport& report) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const Measurement& run : report.runs) {
     for (const Figure& figure : figures(run)) {
-      out.push_back({run.name, figure.group, name(figure.phase), figure.meaning->key, figure.meaning->unit, figure.value});
+      out.push_back({run.name, figure.group, name(figure.phase), figure.meaning->key, name(figure.meaning->unit), figure.value});
     }
     out.push_back({run.name, -1, "whole", "wall_seconds", "s", run.wall_seconds});
     out.push_back({run.name, -1, "whole", "first_judgement_seconds", "s",
@@ -83,7 +85,7 @@ std::string metrics_json(const ThroughputReport& report) {
   json["machine"] = report.machine;
   for (const Measurement& run : report.runs) json["runs"].push_back(run_json(run));
   for (const FigureMeaning& meaning : figure_meanings()) {
-    json["meanings"][meaning.key] = {{"unit", meaning.unit}, {"meaning", meaning.meaning}};
+    json["meanings"][meaning.key] = {{"unit", name(meaning.unit)}, {"meaning", meaning.meaning}};
   }
   return json.dump(1) + "\n";
 }
@@ -93,12 +95,11 @@ std::string summary(const ThroughputReport& report) {
   for (const Measurement& run : report.runs) {
     const std::vector<Figure> all = figures(run);
     const auto value = [&](Phase phase, const char* key) { return value_of(all, -1, phase, key); };
-    out += fmt::format("{}{} calls in {:.2f} s by {} group{}: {:.3g} judgements/s, {:.4g} output tokens/s, {:.4g} prompt tokens/s asked "
-                       "and {:.4g} computed\n",
+    const auto rate = [&](const char* key) { return three_digits(value(Phase::whole, key)); };
+    out += fmt::format("{}{} calls in {:.2f} s by {} group{}: {} judgements/s, {} output tokens/s, {} prompt tokens/s asked and {} computed\n",
                        run.name.empty() ? "" : run.name + ": ", run.asked.calls, run.wall_seconds, run.groups,
-                       run.groups == 1 ? "" : "s", value(Phase::whole, "judgements_per_second"),
-                       value(Phase::whole, "output_tokens_per_second"), value(Phase::whole, "prompt_tokens_asked_per_second"),
-                       value(Phase::whole, "prompt_tokens_computed_per_second"));
+                       run.groups == 1 ? "" : "s", rate("judgements_per_second"), rate("output_tokens_per_second"),
+                       rate("prompt_tokens_asked_per_second"), rate("prompt_tokens_computed_per_second"));
     if (const double flop = value(Phase::whole, "sheet_flop_use"); !std::isnan(flop)) {
       out += fmt::format("  of the GPU's data sheet: {:.1f} % of the matrix products, {:.1f} % of the memory reads\n", 100 * flop,
                          100 * value(Phase::whole, "sheet_bandwidth_use"));

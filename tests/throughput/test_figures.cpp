@@ -47,7 +47,8 @@ Measurement one_group() {
     t.engine.fork_tokens = 16 * scale;
     t.engine.steps = 2 * scale;
     t.engine.keys_read = 40 * scale;
-    t.step_seconds = 0.8 * seconds;
+    t.engine.model_seconds = 0.7 * seconds;
+    t.engine.plan_seconds = 0.02 * seconds;
     t.full_seconds = 0.5 * seconds;
     t.token_seconds = static_cast<double>(scale);
     return t;
@@ -102,6 +103,8 @@ TEST_CASE("figures of the whole run and of its phases") {
   CHECK(value(Phase::whole, "asked_flop_use") == Approx((100 * 312 + 10 * 80) / (10 * 2000.0)));
   CHECK(value(Phase::whole, "bandwidth_use") == Approx((1000 * 16 + 5 * 320) / (10 * 4000.0)));
   CHECK(value(Phase::whole, "idle_slot_share") == Approx(1 - 4.5 / 10));
+  CHECK(value(Phase::steady, "model_share") == Approx(0.7));
+  CHECK(value(Phase::steady, "plan_share") == Approx(0.02));
   CHECK(value(Phase::whole, "tail_share") == Approx(0.2));
   CHECK(value(Phase::whole, "prefix_reuse") == Approx(0.1));
   CHECK(value(Phase::whole, "fork_reuse") == Approx(16.0 / 30));
