@@ -28,14 +28,16 @@ class Link {
 /// Thread-safe.
 std::pair<std::unique_ptr<Link>, std::vector<std::unique_ptr<Link>>> make_in_process_star(int groups);
 
-/// Sleeps longer and longer while nothing happens (1 us doubling to 1 ms), so that idle ranks don't spin.
+/// Sleeps longer and longer while nothing happens (from `first_ns` doubling to 1 ms), so that idle ranks don't spin.
 class Backoff {
  public:
-  void idle();                        ///< nothing to do: sleep
-  void busy() { sleep_ns_ = 1000; }   ///< something happened
+  explicit Backoff(long first_ns = 1000) : first_ns_(first_ns) {}
+  void idle();                            ///< nothing to do: sleep
+  void busy() { sleep_ns_ = first_ns_; }  ///< something happened
 
  private:
-  long sleep_ns_ = 1000;
+  long first_ns_;
+  long sleep_ns_ = first_ns_;
 };
 
 }  // namespace assize::comm

@@ -14,7 +14,7 @@ namespace assize::throughput {
 namespace {
 
 constexpr int kRepeats = 7;
-constexpr std::int64_t kFmaRounds = 8'000'000;
+constexpr double kFmaSeconds = 0.04;  ///< at least, of one repeat
 constexpr std::size_t kReadBytes = std::size_t{128} << 20;
 
 struct Timing {
@@ -49,6 +49,16 @@ Timing time_repeats(int threads, const Body& body) {
   return {median, (seconds.back() - seconds.front()) / median};
 }
 
+/// As many rounds of multiply-adds as take kFmaSeconds on this thread, so that the probe is as short on a slow machine or under an
+/// instruction counter.
+std::int64_t fma_rounds(kernels::InstructionSet set, float& sink) {
+  for (std::int64_t rounds = 1000;; rounds *= 2) {
+    const double begin = base::monotonic_seconds();
+    sink += kernels::run_fma(set, rounds);
+    if (base::monotonic_seconds() - begin >= kFmaSeconds) return rounds;
+  }
+}
+
 }  // namespace
 
 cluster::Ceiling measure_ceiling(int threads, const std::string& instruction_set) {
@@ -68,10 +78,11 @@ cluster::Ceiling measure_ceiling(int threads, const std::string& instruction_set
 
   cluster::Ceiling ceiling;
   ceiling.threads = threads;
+  const std::int64_t rounds = fma_rounds(set, sinks[0]);
   const Timing fma = time_repeats(threads, [&](int thread) {
-    sinks[static_cast<std::size_t>(thread) * 16] += kernels::run_fma(set, kFmaRounds);
+    sinks[static_cast<std::size_t>(thread) * 16] += kernels::run_fma(set, rounds);
   });
-  ceiling.flop_per_second = static_cast<double>(kernels::fma_operations(set, kFmaRounds)) * threads / fma.seconds;
+  ceiling.flop_per_second = static_cast<double>(kernels::fma_operations(set, rounds)) * threads / fma.seconds;
   ceiling.flop_spread = fma.spread;
   const Timing read = time_repeats(threads, [&](int thread) {
     sinks[static_cast<std::size_t>(thread) * 16] +=

@@ -1,6 +1,8 @@
 // Orders of leasing in virtual time, and where one coordinator ends.
 //
-//   simulate_groups orders [ITEMS [GROUPS [CALLS [SEEDS]]]]   makespan of the three orders (2000 items of 2 calls, 8 groups, 40 seeds)
+//   simulate_groups orders [ITEMS [GROUPS [CALLS [SEEDS [FIRST]]]]]
+//                                                             makespan of the three orders (2000 items of 2 calls, 8 groups, the 40
+//                                                             seeds from 1 on)
 //   simulate_groups coordinator MICROSECONDS                  groups against the share of time that slots wait, when the coordinator
 //                                                             takes MICROSECONDS for each judgement (coordinator_load measures it)
 #include <algorithm>
@@ -33,13 +35,13 @@ struct Ratios {
   }
 };
 
-void compare_orders(std::size_t items, int groups, std::uint32_t calls, std::uint64_t seeds) {
+void compare_orders(std::size_t items, int groups, std::uint32_t calls, std::uint64_t seeds, std::uint64_t first_seed) {
   std::printf("%zu items of %u calls, %d groups of 32 slots, the last one at half speed, log-normal outputs (sigma 1, mean 500, at "
               "most 4096), estimates correlated 0.7\n", items, calls, groups);
   std::printf("bound: no schedule is shorter; known: costliest first if every output length were known before\n");
   std::printf("seed     bound     known  costliest      fifo    static  fifo/first  static/first  first/bound  fifo/bound  second leases\n");
   Ratios fifo, fixed, bound;
-  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+  for (std::uint64_t seed = first_seed; seed < first_seed + seeds; ++seed) {
     sim::Scenario scenario;
     scenario.items = items;
     scenario.groups = groups;
@@ -92,14 +94,14 @@ void find_limit(double microseconds) {
 
 int main(int argc, char** argv) try {
   const std::string what = argc > 1 ? argv[1] : "";
-  if (what == "orders" && argc <= 6) {
+  if (what == "orders" && argc <= 7) {
     compare_orders(argc > 2 ? std::stoul(argv[2]) : 2000, argc > 3 ? std::stoi(argv[3]) : 8,
                    argc > 4 ? static_cast<std::uint32_t>(std::stoul(argv[4])) : 2,
-                   argc > 5 ? std::stoul(argv[5]) : 40);
+                   argc > 5 ? std::stoul(argv[5]) : 40, argc > 6 ? std::stoul(argv[6]) : 1);
   } else if (what == "coordinator" && argc == 3) {
     find_limit(std::stod(argv[2]));
   } else {
-    std::fprintf(stderr, "usage: simulate_groups orders [ITEMS [GROUPS [CALLS [SEEDS]]]]\n       simulate_groups coordinator MICROSECONDS\n");
+    std::fprintf(stderr, "usage: simulate_groups orders [ITEMS [GROUPS [CALLS [SEEDS [FIRST]]]]]\n       simulate_groups coordinator MICROSECONDS\n");
     return 2;
   }
   return 0;
