@@ -24,51 +24,73 @@ constexpr int tile_vectors(int rows) { return HWY_TARGET == HWY_AVX3 ? 4 : rows 
 
 enum class Start { zero, stored };
 
-/// c[r][0 .. V * kLanes) (+)= sum over k of a[r][k] b[k][..]: one accumulator per element, k in order.
+/// A product c (+)= a b: `rows` of a and c, `count` of k, `columns` across (a multiple of 16).
+struct Product {
+  const float* a;
+  const float* b;  ///< k `stride_b` floats apart
+  std::size_t stride_b;
+  int count;
+  float* c;  ///< rows `stride_c` floats apart
+  std::size_t stride_c;
+  int columns;
+  const float* next;  ///< what is read after b, to have it in the cache by then, or null; as long as b
+};
+
+/// Columns [column, column + V * kLanes): one accumulator per element, k in order.
 template <int R, int V, std::size_t kStrideA, Start kStart>
-HWY_INLINE HWY_ATTR void multiply(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b,
-                                  std::size_t stride_b, int count, float* HWY_RESTRICT c,
-                                  std::size_t stride_c) {
+HWY_INLINE HWY_ATTR void multiply(const Product& p, int column) {
+  constexpr int kUnrolled = 4;  // k of an iteration
+  constexpr int kLine = 16, kStepLines = V * static_cast<int>(kLanes) / kLine;  // floats of a cache line, lines of a k
   const F32Tag d;
+  const std::size_t stride_b = p.stride_b, stride_c = p.stride_c;
+  const float* HWY_RESTRICT a = p.a;
+  const float* HWY_RESTRICT b = p.b + column;
+  float* HWY_RESTRICT c = p.c + column;
   Accumulators<R, V> sum;
   each_sum(sum, stride_c, [&](F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { s = kStart == Start::zero ? hn::Zero(d) : hn::LoadU(d, c + at); });
-  const auto x = [&](int r) ASSIZE_INLINE_LAMBDA { return hn::Set(d, a[static_cast<std::size_t>(r) * kStrideA]); };
-  const auto w = [&](int v) ASSIZE_INLINE_LAMBDA { return hn::LoadU(d, b + static_cast<std::size_t>(v) * kLanes); };
-  for (int k = 0; k < count; ++k, ++a, b += stride_b) rank_one(sum, x, w);
+  const auto step = [&](int k) ASSIZE_INLINE_LAMBDA {
+    rank_one(sum, [&](int r) ASSIZE_INLINE_LAMBDA { return hn::Set(d, a[static_cast<std::size_t>(r) * kStrideA + static_cast<std::size_t>(k)]); },
+             [&](int v) ASSIZE_INLINE_LAMBDA { return hn::LoadU(d, b + static_cast<std::size_t>(v) * kLanes); });
+    b += stride_b;
+  };
+  // Memory follows a run of lines better than the rows that are read here; as many are asked for as are read.
+  const float* next = p.next ? p.next + column * p.count : nullptr;
+  int left = p.count;
+  for (; left >= kUnrolled; left -= kUnrolled, a += kUnrolled) {
+    if (next) {
+      unroll<kUnrolled * kStepLines>([&](int line) ASSIZE_INLINE_LAMBDA { __builtin_prefetch(next + line * kLine, 0, 2); });
+      next += kUnrolled * kStepLines * kLine;
+    }
+    unroll<kUnrolled>(step);
+  }
+  for (; left > 0; --left, ++a) step(0);
   each_sum(sum, stride_c, [&](const F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { hn::StoreU(s, d, c + at); });
 }
 
-/// The same over `columns`, a multiple of 16.
 template <int R, std::size_t kStrideA, Start kStart>
-HWY_ATTR void multiply_columns(const float* a, const float* b, std::size_t stride_b, int count, float* c,
-                               std::size_t stride_c, int columns) {
+HWY_ATTR void multiply_columns(const Product& p) {
   constexpr int kVectors = tile_vectors(R), kWide = kVectors * static_cast<int>(kLanes);
   int column = 0;
-  for (; column + kWide <= columns; column += kWide)
-    multiply<R, kVectors, kStrideA, kStart>(a, b + column, stride_b, count, c + column, stride_c);
-  if constexpr (kVectors > 2)
-    for (; column + 16 <= columns; column += 16)
-      multiply<R, 16 / static_cast<int>(kLanes), kStrideA, kStart>(a, b + column, stride_b, count, c + column, stride_c);
-  for (; column < columns; column += static_cast<int>(kLanes))
-    multiply<R, 1, kStrideA, kStart>(a, b + column, stride_b, count, c + column, stride_c);
+  for (; column + kWide <= p.columns; column += kWide) multiply<R, kVectors, kStrideA, kStart>(p, column);
+  if constexpr (kWide > 16)
+    for (; column < p.columns; column += 16) multiply<R, 16 / static_cast<int>(kLanes), kStrideA, kStart>(p, column);
 }
 
 template <std::size_t kStrideA, Start kStart>
-HWY_ATTR void multiply_rows(int rows, const float* a, const float* b, std::size_t stride_b, int count,
-                            float* c, std::size_t stride_c, int columns) {
+HWY_ATTR void multiply_rows(int rows, const Product& p) {
   switch (rows) {
     case 1:
-      return multiply_columns<1, kStrideA, kStart>(a, b, stride_b, count, c, stride_c, columns);
+      return multiply_columns<1, kStrideA, kStart>(p);
     case 2:
-      return multiply_columns<2, kStrideA, kStart>(a, b, stride_b, count, c, stride_c, columns);
+      return multiply_columns<2, kStrideA, kStart>(p);
     case 3:
-      return multiply_columns<3, kStrideA, kStart>(a, b, stride_b, count, c, stride_c, columns);
+      return multiply_columns<3, kStrideA, kStart>(p);
     case 4:
-      return multiply_columns<4, kStrideA, kStart>(a, b, stride_b, count, c, stride_c, columns);
+      return multiply_columns<4, kStrideA, kStart>(p);
     case 5:
-      return multiply_columns<5, kStrideA, kStart>(a, b, stride_b, count, c, stride_c, columns);
+      return multiply_columns<5, kStrideA, kStart>(p);
     default:
-      return multiply_columns<6, kStrideA, kStart>(a, b, stride_b, count, c, stride_c, columns);
+      return multiply_columns<6, kStrideA, kStart>(p);
   }
 }
 
@@ -121,54 +143,82 @@ struct Scratch {
   float* value;   ///< weighted values of the chunks so far
 };
 
-/// Rows from `row` on, at most a tile of them, that see `key` and have it in the same block: the heads of one token, and
-/// the tokens that share a prefix there.
-HWY_ATTR int rows_of_block(const AttentionTask& task, int row, int active, int key) {
+/// Rows that read one block together: the heads of one token, and tokens that share a prefix there.
+struct Piece {
+  int key;  ///< first of the block
+  int row, rows;
+  const float* block;  ///< keys, then values
+};
+
+HWY_INLINE HWY_ATTR const float* block_at(const AttentionTask& task, int row, int key) {
+  return task.cache + static_cast<std::size_t>(task.rows[row].blocks[key / kKvBlockTokens]) * task.block_stride;
+}
+
+/// The rows from `row` on, at most a tile of them, that see `key` and have it in the same block.
+HWY_ATTR Piece piece_at(const AttentionTask& task, int active, int key, int row) {
   const int block = key / kKvBlockTokens, id = task.rows[row].blocks[block];
   int rows = 1;
   while (rows < kTileRows && row + rows < active && task.rows[row + rows].keys > key &&
          task.rows[row + rows].blocks[block] == id)
     ++rows;
-  return rows;
+  return {key, row, rows, block_at(task, row, key)};
+}
+
+/// Calls body(piece, what to ask for meanwhile or null) over the keys [start, start + kKvChunkTokens), block by block. The
+/// first piece of a block asks for the next block, from `offset` on, and behind the last one for `after`.
+template <class Body>
+HWY_ATTR void each_piece(const AttentionTask& task, int start, int active, std::size_t offset, const float* after,
+                         const Body& body) {
+  const int end = std::min(start + kKvChunkTokens, task.rows[0].keys);
+  const float* asked = nullptr;
+  for (Piece piece = piece_at(task, active, start, 0);;) {
+    int row = piece.row + piece.rows, key = piece.key;
+    if (row >= active || task.rows[row].keys <= key) {
+      row = 0;
+      key += kKvBlockTokens;
+    }
+    const bool is_last = key >= end;
+    const Piece next = is_last ? piece : piece_at(task, active, key, row);
+    const int own = piece.key + kKvBlockTokens;
+    const float* ahead = is_last ? after : next.block + offset;
+    if (!is_last && next.block == piece.block && own < std::min(end, task.rows[piece.row].keys))
+      ahead = block_at(task, piece.row, own) + offset;
+    body(piece, ahead == asked ? nullptr : ahead);
+    if (is_last) return;
+    asked = ahead;
+    piece = next;
+  }
 }
 
 HWY_ATTR void chunk_scores(const AttentionTask& task, const Scratch& scratch, int start, int active) {
-  for (int key = start; key < std::min(start + kKvChunkTokens, task.rows[0].keys); key += kKvBlockTokens) {
-    const int block = key / kKvBlockTokens;
-    for (int row = 0, rows = 0; row < active && task.rows[row].keys > key; row += rows) {
-      const float* keys = task.cache + task.rows[row].blocks[block] * task.block_stride;
-      rows = rows_of_block(task, row, active, key);
-      multiply_rows<kMaxHeadDim, Start::zero>(
-          rows, scratch.q + row * kMaxHeadDim, keys, kKvBlockTokens, task.head_dim,
-          scratch.scores + row * kKvChunkTokens + (key - start), kKvChunkTokens, kKvBlockTokens);
-    }
-  }
+  const float* first_values = block_at(task, 0, start) + kKvBlockTokens * task.head_dim;
+  each_piece(task, start, active, 0, first_values, [&](const Piece& piece, const float* next) HWY_ATTR {
+    multiply_rows<kMaxHeadDim, Start::zero>(
+        piece.rows, {scratch.q + piece.row * kMaxHeadDim, piece.block, kKvBlockTokens, task.head_dim,
+                     scratch.scores + piece.row * kKvChunkTokens + (piece.key - start), kKvChunkTokens, kKvBlockTokens, next});
+  });
 }
 
 HWY_ATTR void chunk_values(const AttentionTask& task, const Scratch& scratch, int start, int active) {
   std::memset(scratch.part, 0, static_cast<std::size_t>(active) * kMaxHeadDim * sizeof(float));
-  const int dim = task.head_dim;
-  for (int key = start; key < std::min(start + kKvChunkTokens, task.rows[0].keys); key += kKvBlockTokens) {
-    const int block = key / kKvBlockTokens;
-    for (int row = 0, rows = 0; row < active && task.rows[row].keys > key; row += rows) {
-      const float* values =
-          task.cache + task.rows[row].blocks[block] * task.block_stride + kKvBlockTokens * dim;
-      rows = rows_of_block(task, row, active, key);
-      const float* weights = scratch.scores + row * kKvChunkTokens + (key - start);
-      float* part = scratch.part + row * kMaxHeadDim;
-      // The keys that all rows of the tile see, then each row's own rest: keys stay in order in every row.
-      const int joint = std::min(kKvBlockTokens, task.rows[row + rows - 1].keys - key);
-      multiply_rows<kKvChunkTokens, Start::stored>(rows, weights, values, static_cast<std::size_t>(dim),
-                                                   joint, part, kMaxHeadDim, dim);
-      for (int r = 0; r < rows; ++r) {
-        const int own = std::min(kKvBlockTokens, task.rows[row + r].keys - key);
-        if (own > joint)
-          multiply_columns<1, kKvChunkTokens, Start::stored>(
-              weights + r * kKvChunkTokens + joint, values + joint * dim, static_cast<std::size_t>(dim),
-              own - joint, part + r * kMaxHeadDim, kMaxHeadDim, dim);
-      }
+  const int dim = task.head_dim, next_chunk = start + kKvChunkTokens;
+  const auto stride = static_cast<std::size_t>(dim);
+  const std::size_t offset = kKvBlockTokens * stride;
+  const float* after = task.rows[0].keys > next_chunk ? block_at(task, 0, next_chunk) : task.after;
+  each_piece(task, start, active, offset, after, [&](const Piece& piece, const float* next) HWY_ATTR {
+    const float* values = piece.block + offset;
+    const float* weights = scratch.scores + piece.row * kKvChunkTokens + (piece.key - start);
+    float* part = scratch.part + piece.row * kMaxHeadDim;
+    // The keys that all rows of the tile see, then each row's own rest: keys stay in order in every row.
+    const int joint = std::min(kKvBlockTokens, task.rows[piece.row + piece.rows - 1].keys - piece.key);
+    multiply_rows<kKvChunkTokens, Start::stored>(piece.rows, {weights, values, stride, joint, part, kMaxHeadDim, dim, next});
+    for (int r = 0; r < piece.rows; ++r) {
+      const int own = std::min(kKvBlockTokens, task.rows[piece.row + r].keys - piece.key);
+      if (own > joint)
+        multiply_columns<1, kKvChunkTokens, Start::stored>({weights + r * kKvChunkTokens + joint, values + joint * dim, stride,
+                                                            own - joint, part + r * kMaxHeadDim, kMaxHeadDim, dim, nullptr});
     }
-  }
+  });
 }
 
 HWY_ATTR void attention(const AttentionTask& task, float* memory) {

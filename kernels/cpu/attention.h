@@ -43,6 +43,7 @@ struct AttentionTask {
   std::size_t block_stride = 0;
   int head_dim = 0;  ///< a multiple of 16, up to kMaxHeadDim
   float scale = 0;
+  const float* after = nullptr;  ///< block that will be read after the task, to have it in the cache by then, or null
 };
 
 /// Floats of scratch memory one call of `attention` uses, 64-byte aligned.

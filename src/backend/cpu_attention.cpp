@@ -85,7 +85,8 @@ void run_attention(kernels::InstructionSet set, const QueryTiles& tiles, const A
   const auto dim = static_cast<std::size_t>(shape.head_dim);
   const float* layer_data = cache.layer_data(layer);
   const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
-  pool.run(static_cast<int>(tiles.tiles.size()) * shape.kv_heads, [&](int index, int thread) {
+  const int tasks = static_cast<int>(tiles.tiles.size()) * shape.kv_heads;
+  pool.run(tasks, [&](int index, int thread) {
     const auto& tile = tiles.tiles[static_cast<std::size_t>(index / shape.kv_heads)];
     const auto kv_head = static_cast<std::size_t>(index % shape.kv_heads);
     kernels::AttentionRow rows[kernels::kMaxAttentionRows];
@@ -95,6 +96,12 @@ void run_attention(kernels::InstructionSet set, const QueryTiles& tiles, const A
     task.head_dim = shape.head_dim;
     task.scale = scale;
     task.rows = rows;
+    // Threads mostly take tasks in turns.
+    if (const int next = index + pool.threads(); next < tasks) {
+      const auto& first = tiles.tiles[static_cast<std::size_t>(next / shape.kv_heads)];
+      task.after = layer_data + static_cast<std::size_t>(next % shape.kv_heads) * kernels::kv_block_floats(shape.head_dim) +
+                   static_cast<std::size_t>(tiles.tokens[static_cast<std::size_t>(first.begin)].blocks[0]) * cache.block_floats();
+    }
     // A group wider than a task's rows is cut; for the usual groups this loop runs once.
     for (std::int32_t g0 = 0; g0 < group; g0 += kernels::kMaxAttentionRows) {
       const std::int32_t g1 = std::min(group, g0 + kernels::kMaxAttentionRows);
