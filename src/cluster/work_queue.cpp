@@ -245,10 +245,13 @@ int WorkQueue::group_for(Lane& lane) {
   return -1;
 }
 
-/// Whether the calls of an item go to several groups: near the end, where that costs less than it wins.
-bool WorkQueue::splits(std::uint32_t item) const {
-  const double outputs = static_cast<double>(items_[item].output_tokens) * items_[item].calls;
-  return settings_.order != LeaseOrder::fixed && groups_.size() > 1 && calls_waiting_ < slots_ && 2 * outputs >= items_[item].cost;
+/// Whether the next item of a lane goes call by call to several groups, each of which computes its prompts: at the end,
+/// where that costs less than it wins.
+bool WorkQueue::splits(const Lane& lane) const {
+  if (settings_.order == LeaseOrder::fixed || groups_.size() < 2) return false;
+  const bool at_end = calls_waiting_ < slots_ && lane.order.size() - lane.next <= groups_.size();
+  const PlannedItem& item = items_[lane.order[lane.next]];
+  return at_end && 2 * static_cast<double>(item.output_tokens) * item.calls >= item.cost;
 }
 
 void WorkQueue::lease_others(double now_seconds, QueueEffects& effects) {
@@ -263,7 +266,7 @@ void WorkQueue::lease_lane(Lane& lane, double now_seconds, QueueEffects& effects
     const int group = poisoned ? -1 : group_for(lane);
     if (group < 0 && !poisoned) return;
     const std::uint32_t item = lane.order[lane.next];
-    std::vector<std::uint32_t> calls(!poisoned && splits(item) ? 1 : items_[item].calls - lane.next_call);
+    std::vector<std::uint32_t> calls(!poisoned && splits(lane) ? 1 : items_[item].calls - lane.next_call);
     std::iota(calls.begin(), calls.end(), lane.next_call);
     calls_waiting_ -= calls.size();
     cost_waiting_ -= static_cast<double>(items_[item].cost) * static_cast<double>(calls.size()) / items_[item].calls;

@@ -57,8 +57,9 @@ struct QueueEffects {
 /// Items are leased costliest first, each as a whole, to the group with the least load, until every group holds up
 /// to a quarter more calls than it judges at the same time. The estimates of items that wait follow the outputs
 /// that the calls of their suites have had. When less than one round of calls is left, nothing is leased in advance
-/// any more, and items whose outputs outweigh their prompts are leased call by call, so that no group stands idle
-/// beside one that has work to spare. A group that is slower than others gets no item that would keep it busy for
+/// any more, and the last items, one a group, are leased call by call if their outputs outweigh their prompts, so that
+/// no group stands idle beside one that has work to spare; splitting more of them wins nothing and computes their
+/// prompts several times. A group that is slower than others gets no item that would keep it busy for
 /// longer than the others need for all that waits; a call of it that turns out to take that long is leased to a faster
 /// group too, and who ends it first is taken. The unfinished calls of a lost group go back in front. An item that was
 /// there when a group was lost is a suspect: it is leased alone, so that a second loss names it.
@@ -145,7 +146,7 @@ class WorkQueue {
   double waiting_seconds() const;
   void learn_speed(Group& group, const Part& part, std::uint64_t item, std::uint32_t output_tokens);
   bool has_room(const Group& group) const;
-  bool splits(std::uint32_t item) const;
+  bool splits(const Lane& lane) const;
   void set_calls(int id, Group& group, std::uint32_t calls);
   void count_done(std::uint64_t item, std::size_t calls);
   void learn(std::uint64_t item, std::uint32_t output_tokens);

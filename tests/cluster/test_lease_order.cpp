@@ -101,6 +101,22 @@ TEST_CASE("near the end items are leased call by call, so that no group stands i
   CHECK(whole.advance(0).leases.size() == 1);
 }
 
+TEST_CASE("only the last items, one a group, are leased call by call: the others' prompts are computed once") {
+  // 40 calls for 64 slots.
+  WorkQueue queue(std::vector<PlannedItem>(10, {410, 4, 100, 0}), settings_of(LeaseOrder::longest_first, 2));
+  queue.group_joined(0, 32, 0);
+  queue.group_joined(1, 32, 0);
+  std::map<std::uint64_t, std::size_t> leases;
+  std::map<int, std::size_t> calls;
+  for (const auto& lease : queue.advance(0).leases) {
+    ++leases[lease.item];
+    calls[lease.group] += lease.calls.size();
+  }
+  for (std::uint64_t item = 0; item < 10; ++item) CHECK(leases[item] == (item < 8 ? 1 : 4));
+  CHECK(calls[0] == 20);
+  CHECK(calls[1] == 20);
+}
+
 TEST_CASE("a split item that ends two groups is poisoned as a whole") {
   WorkQueue queue({{820, 4, 200, 0}}, settings_of(LeaseOrder::longest_first, 2));
   queue.group_joined(0, 8, 0);
