@@ -83,7 +83,7 @@ class CpuBackend final : public Backend {
   }
 
   std::unique_ptr<Linear> pack_columns(std::span<const LinearPart> parts) override {
-    return pack_panels(parts, 0, whole(*parts.front().weight), pool_);
+    return pack_panels(parts, 0, whole(*parts.front().weight), pool_, arena_);
   }
 
   std::unique_ptr<Linear> pack_rows(const tensor::TensorView& weight,
@@ -96,7 +96,7 @@ class CpuBackend final : public Backend {
       quarters.length[s] =
           static_cast<std::int32_t>(quarter_bound(in, first + s + 1) - quarter_bound(in, first + s));
     const LinearPart part{&weight, bias, 0, weight.shape.empty() ? 0 : weight.shape[0]};
-    auto linear = pack_panels({&part, 1}, quarter_bound(in, first), quarters, pool_);
+    auto linear = pack_panels({&part, 1}, quarter_bound(in, first), quarters, pool_, arena_);
     linear->row_split = true;
     return linear;
   }
@@ -123,7 +123,7 @@ class CpuBackend final : public Backend {
                         "; an output head of at least 4 rows is needed");
     const ShardRange own = shard_range(vocab, group_.rank(), group_.size());
     const LinearPart part{&table, nullptr, own.begin, own.end};
-    auto head = pack_panels({&part, 1}, 0, whole(table), pool_);
+    auto head = pack_panels({&part, 1}, 0, whole(table), pool_, arena_);
     head->vocab = vocab;
     return head;
   }
@@ -357,6 +357,7 @@ class CpuBackend final : public Backend {
   InstructionSet set_;
   ThreadPool pool_;
   CpuProduct product_;
+  Arena arena_;  ///< of weights
   CpuSampler sampler_;
   std::vector<Buffer> activations_;
   Buffer attention_scratch_, sample_hidden_, sample_logits_;

@@ -63,7 +63,7 @@ void CpuProduct::multiply_block(const CpuLinear& weight, const float* x, std::si
     task.segments = weight.segments;
     task.tiles = tiles;
     task.tile_count = tile_count;
-    task.panels = weight.panels.data() + static_cast<std::size_t>(panel) * weight.panel_bytes;
+    task.panels = weight.panels.get() + static_cast<std::size_t>(panel) * weight.panel_bytes;
     task.panel_stride_bytes = weight.panel_bytes;
     task.panel_count = std::min(task_panels, weight.panel_count - panel);
     task.columns =

@@ -41,7 +41,7 @@ void check_part(const LinearPart& part, const LinearPart& first) {
 }  // namespace
 
 std::unique_ptr<CpuLinear> pack_panels(std::span<const LinearPart> parts, std::int64_t k_begin,
-                                       const kernels::Segments& segments, ThreadPool& pool) {
+                                       const kernels::Segments& segments, ThreadPool& pool, Arena& arena) {
   auto linear = std::make_unique<CpuLinear>();
   linear->type = weight_type(*parts.front().weight);
   linear->segments = segments;
@@ -56,7 +56,8 @@ std::unique_ptr<CpuLinear> pack_panels(std::span<const LinearPart> parts, std::i
   linear->out_features = static_cast<std::int32_t>(outputs);
   linear->panel_bytes = kernels::panel_bytes(linear->type, segments);
   linear->panel_count = static_cast<int>((outputs + kernels::kPanelColumns - 1) / kernels::kPanelColumns);
-  linear->panels = Buffer(linear->panel_bytes * static_cast<std::size_t>(linear->panel_count));
+  const std::size_t panels_bytes = linear->panel_bytes * static_cast<std::size_t>(linear->panel_count);
+  linear->panels = arena.take(panels_bytes);
   if (has_bias) {
     linear->bias = Buffer(static_cast<std::size_t>(outputs) * sizeof(float));
     float* to = linear->bias.floats();
@@ -66,7 +67,7 @@ std::unique_ptr<CpuLinear> pack_panels(std::span<const LinearPart> parts, std::i
       to += rows;
     }
   }
-  linear->bytes = linear->panels.bytes() + linear->bias.bytes();
+  linear->bytes = panels_bytes + linear->bias.bytes();
 
   const std::size_t element = kernels::weight_bytes(linear->type);
   const auto width = static_cast<std::size_t>(parts.front().weight->shape[1]);
@@ -86,7 +87,7 @@ std::unique_ptr<CpuLinear> pack_panels(std::span<const LinearPart> parts, std::i
     }
     bool adjacent = true;
     for (int c = 1; c < columns; ++c) adjacent = adjacent && rows[c] == rows[c - 1] + width * element;
-    void* to = linear->panels.data() + static_cast<std::size_t>(panel) * linear->panel_bytes;
+    void* to = linear->panels.get() + static_cast<std::size_t>(panel) * linear->panel_bytes;
     if (adjacent) {
       kernels::pack_panel(linear->type, rows[0], width, columns, segments, to);
     } else {
