@@ -37,7 +37,10 @@ void print_throughput(const results::ResultsReader& reader) {
   for (std::size_t i = 0; i < run.size(); ++i) {
     if (i == 0 || run[i] != run[i - 1]) fmt::print("\n{}\n", run[i].empty() ? "whole run" : run[i]);
     if (group[i] >= 0 || phase[i] != "whole" || name[i].rfind("steps_below", 0) == 0) continue;
-    if (value[i] == value[i]) fmt::print("  {:<36} {:>12.5g} {}\n", name[i], value[i], unit[i]);
+    if (value[i] != value[i]) continue;
+    // Large numbers in full: powers of ten are hard to compare.
+    const std::string number = value[i] >= 1000 ? fmt::format("{:.0f}", value[i]) : fmt::format("{:.4g}", value[i]);
+    fmt::print("  {:<36} {:>12} {}\n", name[i], number, unit[i]);
   }
 }
 
