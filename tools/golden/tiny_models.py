@@ -5,6 +5,7 @@
 
 writes config.json, generation_config.json, tokenizer.json, preprocessor_config.json and model.safetensors (BF16).
 """
+import dataclasses
 import json
 import struct
 import sys
@@ -12,9 +13,27 @@ from pathlib import Path
 
 import numpy as np
 
-HIDDEN, INTERMEDIATE, LAYERS, VOCAB = 256, 384, 3, 512
-HEADS, KV_HEADS, HEAD_DIM = 4, 2, 64
-VISION_HIDDEN, VISION_INTERMEDIATE, VISION_HEADS, VISION_DEPTH = 160, 224, 2, 3
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """Sizes of a judge; those of the tiny ones by default."""
+    hidden: int = 256
+    intermediate: int = 384
+    layers: int = 3
+    vocab: int = 512
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 64
+    tied: bool = False  # the output head is the embedding
+    vision_hidden: int = 160
+    vision_intermediate: int = 224
+    vision_heads: int = 2
+    vision_depth: int = 3
+    full_attention: tuple = (1,)  # layers of the vision tower that look at the whole picture
+    mrope_section: tuple = (8, 12, 12)
+
+
+TINY = Shape()
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
            "<|video_pad|>"]
 END_OF_TEXT, IM_START, IM_END, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD = range(256, 263)
@@ -41,10 +60,14 @@ def bf16_bits(values):
     return ((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(np.uint16)
 
 
-def tensors(kind):
-    """(name, shape, mean, deviation) of each tensor, in the order of the file."""
-    vl, untied = kind == "qwen2_5_vl", kind != "llama"
-    listed = [("model.embed_tokens.weight", [VOCAB, HIDDEN], 0, 0.2)]
+def tied(kind, shape):
+    return kind == "llama" or shape.tied
+
+
+def tensors(kind, shape=TINY):
+    """(name, dimensions, mean, deviation) of each tensor, in the order of the file."""
+    vl = kind == "qwen2_5_vl"
+    listed = [("model.embed_tokens.weight", [shape.vocab, shape.hidden], 0, 0.2)]
 
     def norm(name, width):
         listed.append((name, [width], 1, 0.1))
@@ -54,50 +77,50 @@ def tensors(kind):
         if bias:
             listed.append((name + ".bias", [rows], 0, 0.2))
 
-    for i in range(LAYERS):
+    for i in range(shape.layers):
         layer = f"model.layers.{i}."
-        norm(layer + "input_layernorm.weight", HIDDEN)
-        for part, heads in (("q", HEADS), ("k", KV_HEADS), ("v", KV_HEADS)):
-            linear(f"{layer}self_attn.{part}_proj", heads * HEAD_DIM, HIDDEN, kind.startswith("qwen"))
-        linear(layer + "self_attn.o_proj", HIDDEN, HEADS * HEAD_DIM, False)
-        norm(layer + "post_attention_layernorm.weight", HIDDEN)
-        linear(layer + "mlp.gate_proj", INTERMEDIATE, HIDDEN, False)
-        linear(layer + "mlp.up_proj", INTERMEDIATE, HIDDEN, False)
-        linear(layer + "mlp.down_proj", HIDDEN, INTERMEDIATE, False)
-    norm("model.norm.weight", HIDDEN)
-    if untied:
-        linear("lm_head", VOCAB, HIDDEN, False, 0.2)
+        norm(layer + "input_layernorm.weight", shape.hidden)
+        for part, heads in (("q", shape.heads), ("k", shape.kv_heads), ("v", shape.kv_heads)):
+            linear(f"{layer}self_attn.{part}_proj", heads * shape.head_dim, shape.hidden, kind.startswith("qwen"))
+        linear(layer + "self_attn.o_proj", shape.hidden, shape.heads * shape.head_dim, False)
+        norm(layer + "post_attention_layernorm.weight", shape.hidden)
+        linear(layer + "mlp.gate_proj", shape.intermediate, shape.hidden, False)
+        linear(layer + "mlp.up_proj", shape.intermediate, shape.hidden, False)
+        linear(layer + "mlp.down_proj", shape.hidden, shape.intermediate, False)
+    norm("model.norm.weight", shape.hidden)
+    if not tied(kind, shape):
+        linear("lm_head", shape.vocab, shape.hidden, False, 0.2)
     if vl:
-        listed.append(("visual.patch_embed.proj.weight", [VISION_HIDDEN, 3, 2, 14, 14], 0, 0.05))
-        for i in range(VISION_DEPTH):
+        listed.append(("visual.patch_embed.proj.weight", [shape.vision_hidden, 3, 2, 14, 14], 0, 0.05))
+        for i in range(shape.vision_depth):
             block = f"visual.blocks.{i}."
-            norm(block + "norm1.weight", VISION_HIDDEN)
-            norm(block + "norm2.weight", VISION_HIDDEN)
-            linear(block + "attn.qkv", 3 * VISION_HIDDEN, VISION_HIDDEN, True)
-            linear(block + "attn.proj", VISION_HIDDEN, VISION_HIDDEN, True)
-            linear(block + "mlp.gate_proj", VISION_INTERMEDIATE, VISION_HIDDEN, True)
-            linear(block + "mlp.up_proj", VISION_INTERMEDIATE, VISION_HIDDEN, True)
-            linear(block + "mlp.down_proj", VISION_HIDDEN, VISION_INTERMEDIATE, True)
-        norm("visual.merger.ln_q.weight", VISION_HIDDEN)
-        linear("visual.merger.mlp.0", 4 * VISION_HIDDEN, 4 * VISION_HIDDEN, True)
-        linear("visual.merger.mlp.2", HIDDEN, 4 * VISION_HIDDEN, True, 0.03)
+            norm(block + "norm1.weight", shape.vision_hidden)
+            norm(block + "norm2.weight", shape.vision_hidden)
+            linear(block + "attn.qkv", 3 * shape.vision_hidden, shape.vision_hidden, True)
+            linear(block + "attn.proj", shape.vision_hidden, shape.vision_hidden, True)
+            linear(block + "mlp.gate_proj", shape.vision_intermediate, shape.vision_hidden, True)
+            linear(block + "mlp.up_proj", shape.vision_intermediate, shape.vision_hidden, True)
+            linear(block + "mlp.down_proj", shape.vision_hidden, shape.vision_intermediate, True)
+        norm("visual.merger.ln_q.weight", shape.vision_hidden)
+        linear("visual.merger.mlp.0", 4 * shape.vision_hidden, 4 * shape.vision_hidden, True)
+        linear("visual.merger.mlp.2", shape.hidden, 4 * shape.vision_hidden, True, 0.03)
     return listed
 
 
 def weights(kind):
     """{name: bfloat16 bits, shaped}."""
     made = {}
-    for name, shape, mean, deviation in tensors(kind):
-        values = mean + deviation * normal(f"{kind}:{name}", int(np.prod(shape)))
-        made[name] = bf16_bits(values).reshape(shape)
+    for name, dimensions, mean, deviation in tensors(kind):
+        values = mean + deviation * normal(f"{kind}:{name}", int(np.prod(dimensions)))
+        made[name] = bf16_bits(values).reshape(dimensions)
     return made
 
 
-def config(kind):
+def config(kind, shape=TINY):
     text = {
-        "hidden_size": HIDDEN, "intermediate_size": INTERMEDIATE, "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "vocab_size": VOCAB, "hidden_act": "silu",
-        "max_position_embeddings": 4096, "tie_word_embeddings": kind == "llama", "torch_dtype": "bfloat16",
+        "hidden_size": shape.hidden, "intermediate_size": shape.intermediate, "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads, "num_key_value_heads": shape.kv_heads, "vocab_size": shape.vocab, "hidden_act": "silu",
+        "max_position_embeddings": 4096, "tie_word_embeddings": tied(kind, shape), "torch_dtype": "bfloat16",
         "bos_token_id": END_OF_TEXT, "eos_token_id": IM_END,
     }
     if kind == "llama":
@@ -113,24 +136,24 @@ def config(kind):
         return qwen | {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
     return qwen | {
         "architectures": ["Qwen2_5_VLForConditionalGeneration"], "model_type": "qwen2_5_vl",
-        "rope_scaling": {"type": "mrope", "mrope_section": [8, 12, 12]},
+        "rope_scaling": {"type": "mrope", "mrope_section": list(shape.mrope_section)},
         "vision_start_token_id": VISION_START, "vision_end_token_id": VISION_END,
         "image_token_id": IMAGE_PAD, "video_token_id": VIDEO_PAD,
         "vision_config": {
-            "depth": VISION_DEPTH, "hidden_size": VISION_HIDDEN, "intermediate_size": VISION_INTERMEDIATE,
-            "num_heads": VISION_HEADS, "in_channels": 3, "patch_size": 14, "spatial_merge_size": 2,
-            "temporal_patch_size": 2, "window_size": 112, "fullatt_block_indexes": [1], "hidden_act": "silu",
-            "out_hidden_size": HIDDEN, "tokens_per_second": 2, "model_type": "qwen2_5_vl"},
+            "depth": shape.vision_depth, "hidden_size": shape.vision_hidden, "intermediate_size": shape.vision_intermediate,
+            "num_heads": shape.vision_heads, "in_channels": 3, "patch_size": 14, "spatial_merge_size": 2,
+            "temporal_patch_size": 2, "window_size": 112, "fullatt_block_indexes": list(shape.full_attention), "hidden_act": "silu",
+            "out_hidden_size": shape.hidden, "tokens_per_second": 2, "model_type": "qwen2_5_vl"},
     }
 
 
-def tokenizer():
+def tokenizer(shape=TINY):
     """Byte-level BPE without merges: the id of a byte is its value; then the special tokens, then reserved ones,
     so that every row of the head has a token."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     other = [byte for byte in range(256) if byte not in plain]
     character = {byte: chr(byte) for byte in plain} | {byte: chr(256 + i) for i, byte in enumerate(other)}
-    added = SPECIAL + [f"<|reserved_{i}|>" for i in range(256 + len(SPECIAL), VOCAB)]
+    added = SPECIAL + [f"<|reserved_{i}|>" for i in range(256 + len(SPECIAL), shape.vocab)]
     return {
         "version": "1.0", "truncation": None, "padding": None,
         "added_tokens": [{"id": 256 + i, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
@@ -145,29 +168,40 @@ def tokenizer():
     }
 
 
-def files(kind):
-    """{file name: bytes} of the folder."""
+def texts(kind, shape=TINY):
+    """{file name: bytes} of the folder but its weights."""
     made = {
-        "config.json": config(kind),
+        "config.json": config(kind, shape),
         "generation_config.json": {"eos_token_id": [IM_END, END_OF_TEXT], "repetition_penalty": 1.05},
-        "tokenizer.json": tokenizer(),
+        "tokenizer.json": tokenizer(shape),
     }
     if kind == "qwen2_5_vl":
         made["preprocessor_config.json"] = {
             "image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 3136, "max_pixels": 200704,
             "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2,
             "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]}
-    made = {name: json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return {name: json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
             for name, value in made.items()}
-    entries, data = [], b""
-    for name, bits in weights(kind).items():
+
+
+def safetensors_header(listed):
+    """The beginning of a file of BF16 tensors (name, dimensions), and the bytes of each."""
+    entries, sizes = [], []
+    for name, dimensions in listed:
+        begin = sum(sizes)
+        sizes.append(2 * int(np.prod(dimensions)))
         entries.append('"%s":{"dtype":"BF16","shape":[%s],"data_offsets":[%d,%d]}' % (
-            name, ",".join(map(str, bits.shape)), len(data), len(data) + bits.nbytes))
-        data += bits.tobytes()
+            name, ",".join(map(str, dimensions)), begin, begin + sizes[-1]))
     header = "{" + ",".join(entries) + "}"
     header += " " * (-len(header) % 8)
-    made["model.safetensors"] = struct.pack("<Q", len(header)) + header.encode() + data
-    return made
+    return struct.pack("<Q", len(header)) + header.encode(), sizes
+
+
+def files(kind):
+    """{file name: bytes} of a tiny judge's folder."""
+    made = weights(kind)
+    header, _ = safetensors_header((name, bits.shape) for name, bits in made.items())
+    return texts(kind) | {"model.safetensors": header + b"".join(bits.tobytes() for bits in made.values())}
 
 
 def checksum(data):
