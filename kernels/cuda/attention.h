@@ -31,6 +31,7 @@ struct SequenceRows {
   std::int32_t row_count = 0;
   std::int32_t context_tokens = 0;
   std::int32_t block_begin = 0;
+  bool operator==(const SequenceRows&) const = default;
 };
 
 /// Consecutive sequences whose first `shared_tokens` tokens (a multiple of kBlockTokens) lie in the same
@@ -39,6 +40,7 @@ struct SharedRows {
   std::int32_t first_sequence = 0;
   std::int32_t sequence_count = 0;
   std::int32_t shared_tokens = 0;
+  bool operator==(const SharedRows&) const = default;
 };
 
 /// Flat rows [flat_begin, flat_begin + kPrefillRows) of one sequence, over all keys they see.

@@ -14,28 +14,34 @@ struct Values {
   float v[V];
 };
 
-template <int V>
-__device__ __forceinline__ Values<V> load(const Bf16* p) {
-  Values<V> x;
-  if constexpr (V == 8) {
-    const uint4 bits = *reinterpret_cast<const uint4*>(p);
-    const unsigned words[4] = {bits.x, bits.y, bits.z, bits.w};
+__device__ __forceinline__ Values<8> unpack(const uint4& bits) {
+  const unsigned words[4] = {bits.x, bits.y, bits.z, bits.w};
+  Values<8> x;
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      x.v[2 * i] = __uint_as_float(words[i] << 16);
-      x.v[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000u);
-    }
-  } else {
-    x.v[0] = to_float(*p);
+  for (int i = 0; i < 4; ++i) {
+    x.v[2 * i] = __uint_as_float(words[i] << 16);
+    x.v[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000u);
   }
   return x;
+}
+
+__device__ __forceinline__ uint4 packed(const Values<8>& x) {
+  return {pack(x.v[0], x.v[1]), pack(x.v[2], x.v[3]), pack(x.v[4], x.v[5]), pack(x.v[6], x.v[7])};
+}
+
+template <int V>
+__device__ __forceinline__ Values<V> load(const Bf16* p) {
+  if constexpr (V == 8) {
+    return unpack(*reinterpret_cast<const uint4*>(p));
+  } else {
+    return {to_float(*p)};
+  }
 }
 
 template <int V>
 __device__ __forceinline__ void store(Bf16* p, const Values<V>& x) {
   if constexpr (V == 8) {
-    *reinterpret_cast<uint4*>(p) =
-        uint4{pack(x.v[0], x.v[1]), pack(x.v[2], x.v[3]), pack(x.v[4], x.v[5]), pack(x.v[6], x.v[7])};
+    *reinterpret_cast<uint4*>(p) = packed(x);
   } else {
     *p = to_bf16(x.v[0]);
   }
@@ -59,38 +65,92 @@ struct NormParams {
   Bf16* out;
 };
 
+/// A row's values as lanes hold them, in groups of V.
+template <int V>
+struct NormRow {
+  const NormParams& p;
+  std::int64_t begin;  ///< of the row, in values
+  float squares = 0;   ///< of this lane
+
+  /// Adds delta to the residual where there is one, and takes the values into the sum of squares.
+  __device__ __forceinline__ void take(Values<V>& x, const Values<V>& delta, int i) {
+    if (p.residual) {
+#pragma unroll
+      for (int j = 0; j < V; ++j) x.v[j] = to_float(to_bf16(x.v[j] + delta.v[j]));
+      store<V>(p.residual + begin + i, x);
+    }
+#pragma unroll
+    for (int j = 0; j < V; ++j) squares = fmaf(x.v[j], x.v[j], squares);
+  }
+
+  __device__ __forceinline__ float scale() const {
+    const float mean = warp_sum(squares) / static_cast<float>(p.cols);
+    return 1.0f / sqrtf(mean + p.epsilon);
+  }
+
+  __device__ __forceinline__ void put(Values<V> x, float scale, int i) const {
+#pragma unroll
+    for (int j = 0; j < V; ++j) x.v[j] = x.v[j] * scale * p.weight[i + j];
+    store<V>(p.out + begin + i, x);
+  }
+};
+
+/// Rows of any length, read twice.
 template <int V>
 __global__ void __launch_bounds__(kThreads) norm_kernel(NormParams p) {
   const int lane = threadIdx.x % 32;
-  const int row = blockIdx.x * kWarps + threadIdx.x / 32;
-  if (row >= p.rows) return;  // no barrier follows; a warp leaves as a whole
-  const std::int64_t begin = static_cast<std::int64_t>(row) * p.cols;
-  const Bf16* x = p.residual ? p.residual + begin : p.x + begin;
-  float squares = 0;
+  const int number = blockIdx.x * kWarps + threadIdx.x / 32;
+  if (number >= p.rows) return;  // no barrier follows; a warp leaves as a whole
+  NormRow<V> row{p, static_cast<std::int64_t>(number) * p.cols};
+  const Bf16* const x = (p.residual ? p.residual : p.x) + row.begin;
   for (int i = lane * V; i < p.cols; i += 32 * V) {
-    Values<V> v = load<V>(x + i);
-    if (p.residual) {
-      const Values<V> delta = load<V>(p.x + begin + i);
-#pragma unroll
-      for (int j = 0; j < V; ++j) v.v[j] = to_float(to_bf16(v.v[j] + delta.v[j]));
-      store<V>(p.residual + begin + i, v);
-    }
-#pragma unroll
-    for (int j = 0; j < V; ++j) squares = fmaf(v.v[j], v.v[j], squares);
+    Values<V> v = load<V>(x + i), delta{};
+    if (p.residual) delta = load<V>(p.x + row.begin + i);
+    row.take(v, delta, i);
   }
-  const float mean = warp_sum(squares) / static_cast<float>(p.cols);
-  const float scale = 1.0f / sqrtf(mean + p.epsilon);
-  for (int i = lane * V; i < p.cols; i += 32 * V) {
-    Values<V> v = load<V>(x + i);
+  const float scale = row.scale();
+  for (int i = lane * V; i < p.cols; i += 32 * V) row.put(load<V>(x + i), scale, i);
+}
+
+/// Groups of eight values that a lane keeps.
+constexpr int kKept = 16;
+
+/// Rows of up to 256 kKept values, kept in registers: all of a row is on its way at the same time.
+__global__ void __launch_bounds__(kThreads) short_norm_kernel(NormParams p) {
+  const int lane = threadIdx.x % 32;
+  const int number = blockIdx.x * kWarps + threadIdx.x / 32;
+  if (number >= p.rows) return;
+  NormRow<8> row{p, static_cast<std::int64_t>(number) * p.cols};
+  const Bf16* const x = (p.residual ? p.residual : p.x) + row.begin;
+  uint4 kept[kKept], delta[kKept];
 #pragma unroll
-    for (int j = 0; j < V; ++j) v.v[j] = v.v[j] * scale * p.weight[i + j];
-    store<V>(p.out + begin + i, v);
+  for (int n = 0; n < kKept; ++n) {
+    const int i = (n * 32 + lane) * 8;
+    kept[n] = delta[n] = uint4{};
+    if (i >= p.cols) continue;
+    kept[n] = *reinterpret_cast<const uint4*>(x + i);
+    if (p.residual) delta[n] = *reinterpret_cast<const uint4*>(p.x + row.begin + i);
+  }
+#pragma unroll
+  for (int n = 0; n < kKept; ++n) {
+    const int i = (n * 32 + lane) * 8;
+    if (i >= p.cols) continue;
+    Values<8> v = unpack(kept[n]);
+    row.take(v, unpack(delta[n]), i);
+    kept[n] = packed(v);
+  }
+  const float scale = row.scale();
+#pragma unroll
+  for (int n = 0; n < kKept; ++n) {
+    const int i = (n * 32 + lane) * 8;
+    if (i < p.cols) row.put(unpack(kept[n]), scale, i);
   }
 }
 
 Status norm(const NormParams& p, Stream stream) {
   const dim3 grid((p.rows + kWarps - 1) / kWarps);
-  return launch(p.cols % 8 == 0 ? norm_kernel<8> : norm_kernel<1>, grid, kThreads, 0, stream, p);
+  const auto kernel = p.cols % 8 != 0 ? norm_kernel<1> : p.cols <= 256 * kKept ? short_norm_kernel : norm_kernel<8>;
+  return launch(kernel, grid, kThreads, 0, stream, p);
 }
 
 // ---- maps over values ----

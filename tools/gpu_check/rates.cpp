@@ -9,9 +9,11 @@
 
 #include "backend/cuda/backend.h"
 #include "backend/cuda/product.h"
+#include "backend/cuda/random_values.h"
 #include "base/error.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/elementwise.h"
+#include "kernels/cuda/sampling.h"
 
 namespace {
 
@@ -47,8 +49,8 @@ class Rates {
   Rates() : group_(comm::make_alone()), collective_(*group_, arena_), queue_(arena_, collective_), product_(queue_) {
     memory_ = arena_.take_array<Bf16>(kBufferBytes / sizeof(Bf16), "a test");
     other_ = arena_.take_array<Bf16>(kBufferBytes / sizeof(Bf16), "a test");
-    ASSIZE_CUDA(cudaMemsetAsync(memory_, 0, kBufferBytes, queue_.stream()));
-    ASSIZE_CUDA(cudaMemsetAsync(other_, 0, kBufferBytes, queue_.stream()));
+    fill_random(queue_, memory_, kBufferBytes / sizeof(Bf16));
+    fill_random(queue_, other_, kBufferBytes / sizeof(Bf16));
   }
 
   nlohmann::ordered_json run() {
@@ -59,6 +61,7 @@ class Rates {
     CudaLinear square;
     square.in_features = square.out_features = 8192;
     square.weight = memory_;
+    product_.prepare(square, false);
     const double product_ms = time_ms(queue_.stream(), [&] { product_.multiply(square, other_, 8192, other_ + (std::size_t{8192} << 13)); });
     flop_per_ms_ = 2.0 * 8192 * 8192 * 8192 / product_ms;
     out_["copy_tb_per_s"] = bytes_per_ms_ / 1e9;
@@ -67,8 +70,10 @@ class Rates {
     small_kernels();
     products();
     for (const int tokens : {512, 2048, 4096}) prefill(tokens);
-    for (const int context : {1024, 4096}) decode(context, false);
-    decode(4096, true);
+    for (const int context : {1024, 4096}) {
+      for (const bool shared : {false, true}) decode(context, shared);
+    }
+    sampling();
     return out_;
   }
 
@@ -87,17 +92,21 @@ class Rates {
     out_["kernels"].push_back(std::move(row));
   }
 
+  /// A step of decoding, and one of prompts.
   void small_kernels() {
-    constexpr int rows = 8192;
     const double row = 2.0 * kHidden;
     float* const scale = arena_.take_array<float>(kHidden, "a test");
-    add("rms_norm", "8192 x 3584", rows * 2 * row, 0, 0.6,
-        [=, this] { ASSIZE_LAUNCH(k::rms_norm(memory_, scale, 1e-6f, rows, kHidden, other_, queue_.kernels())); });
-    add("add_rms_norm", "8192 x 3584", rows * 4 * row, 0, 0.6, [=, this] {
-      ASSIZE_LAUNCH(k::add_rms_norm(memory_, other_, scale, 1e-6f, rows, kHidden, other_, queue_.kernels()));
-    });
-    add("swiglu", "8192 x 18944", rows * 3 * 2.0 * kIntermediate, 0, 0.6,
-        [=, this] { ASSIZE_LAUNCH(k::swiglu(memory_, rows, kIntermediate, other_, queue_.kernels())); });
+    for (const int rows : {64, 8192}) {
+      const std::string shape = std::to_string(rows) + " x ";
+      const double mark = rows > 64 ? 0.6 : 0;
+      add("rms_norm", shape + "3584", rows * 2 * row, 0, mark,
+          [=, this] { ASSIZE_LAUNCH(k::rms_norm(memory_, scale, 1e-6f, rows, kHidden, other_, queue_.kernels())); });
+      add("add_rms_norm", shape + "3584", rows * 4 * row, 0, mark, [=, this] {
+        ASSIZE_LAUNCH(k::add_rms_norm(memory_, other_, scale, 1e-6f, rows, kHidden, other_, queue_.kernels()));
+      });
+      add("swiglu", shape + "18944", rows * 3 * 2.0 * kIntermediate, 0, mark,
+          [=, this] { ASSIZE_LAUNCH(k::swiglu(memory_, rows, kIntermediate, other_, queue_.kernels())); });
+    }
   }
 
   void products() {
@@ -105,16 +114,23 @@ class Rates {
       const char* name;
       int in, out;
     };
-    for (const Shape& s : {Shape{"qkv", kHidden, (kHeads + 2 * kKvHeads) * kHeadDim}, Shape{"gate and up", kHidden, 2 * kIntermediate},
-                           Shape{"down", kIntermediate, kHidden}}) {
+    for (const Shape& s : {Shape{"qkv", kHidden, (kHeads + 2 * kKvHeads) * kHeadDim}, Shape{"o", kHidden, kHidden},
+                           Shape{"gate and up", kHidden, 2 * kIntermediate}, Shape{"down", kIntermediate, kHidden}}) {
       CudaLinear linear;
       linear.in_features = s.in;
       linear.out_features = s.out;
-      linear.weight = memory_;
-      for (const int rows : {1, 64, 512}) {
+      product_.prepare(linear, false);
+      const std::size_t values = static_cast<std::size_t>(s.in) * static_cast<std::size_t>(s.out);
+      const int copies = static_cast<int>(kBufferBytes / sizeof(Bf16) / values);
+      for (const int rows : {1, 16, 64, 128, 512, 2048}) {
         const double bytes = 2.0 * (double{1} * s.in * s.out + double{1} * rows * (s.in + s.out));
-        add(std::string("product ") + s.name, std::to_string(rows) + " rows", bytes, 2.0 * rows * s.in * s.out, 0,
-            [&, rows] { product_.multiply(linear, other_, rows, other_ + (std::size_t{1} << 26)); });
+        // As in a step, where every layer has weights of its own: never the ones that are in the L2 cache.
+        int turn = 0;
+        add(std::string("product ") + s.name, std::to_string(rows) + " rows", bytes, 2.0 * rows * s.in * s.out,
+            rows == 64 ? 0.6 : 0, [&, rows] {
+              linear.weight = memory_ + static_cast<std::size_t>(turn++ % copies) * values;
+              product_.multiply(linear, other_, rows, other_ + (std::size_t{1} << 26));
+            });
       }
     }
   }
@@ -188,6 +204,50 @@ class Rates {
                                             static_cast<int>(work.decode.size()), work.max_columns, work.partials, workspace,
                                             queue_.kernels()));
         });
+  }
+
+  /// The next tokens of 64 rows from a vocabulary of 152064, greedy and with top-p.
+  void sampling() {
+    constexpr std::int32_t rows = 64, vocab = 152064;
+    CudaLinear head;
+    head.in_features = kHidden;
+    head.out_features = vocab;
+    head.weight = memory_;
+    product_.prepare(head, true, rows);
+    float* const logits = arena_.take_array<float>(std::size_t{rows} * vocab, "a test");
+    add("output head", "64 rows of 152064", 2.0 * vocab * kHidden + 4.0 * rows * vocab, 2.0 * rows * vocab * kHidden, 0.6,
+        [&] { product_.multiply_f32(head, other_, rows, logits); });
+    for (const bool top_p : {false, true}) {
+      k::SampleRequest request;
+      request.temperature = top_p ? 0.7f : 0.0f;
+      request.top_p = top_p ? 0.95f : 1.0f;
+      k::SampleArrays arrays;
+      arrays.requests = to_device(std::vector<k::SampleRequest>(rows, request));
+      arrays.logits = logits;
+      arrays.stride = arrays.count = vocab;
+      arrays.rows = rows;
+      arrays.cuts = arena_.take_array<k::SampleCut>(rows, "a test");
+      auto* const statistics = arena_.take_array<k::SampleStatistics>(rows, "a test");
+      auto* const histograms = arena_.take_array<k::SampleHistogram>(rows, "a test");
+      auto* const choices = arena_.take_array<k::SampleChoice>(rows, "a test");
+      auto* const outcomes = arena_.take_array<k::SampleOutcome>(rows, "a test");
+      const std::string shape = std::string("64 rows of 152064, ") + (top_p ? "top-p" : "greedy");
+      const double bytes = 4.0 * rows * vocab;
+      const k::Stream stream = queue_.kernels();
+      add("sample_statistics", shape, 2 * bytes, 0, 0,
+          [=] { ASSIZE_LAUNCH(k::sample_statistics(arrays, statistics, stream)); });
+      if (top_p) {
+        for (int round = k::kHistogramRounds; round < 2 * k::kHistogramRounds; ++round) {
+          add("sample_histogram", shape + ", round " + std::to_string(round), bytes, 0, 0,
+              [=] { ASSIZE_LAUNCH(k::sample_histogram(arrays, round, statistics, histograms, stream)); });
+          ASSIZE_LAUNCH(k::sample_cut(arrays, round, statistics, histograms, stream));
+        }
+      }
+      add("sample_choose", shape, bytes, 0, 0,
+          [=] { ASSIZE_LAUNCH(k::sample_choose(arrays, statistics, choices, stream)); });
+      add("sample_finish", shape, 0, 0, 0,
+          [=] { ASSIZE_LAUNCH(k::sample_finish(arrays, statistics, choices, outcomes, stream)); });
+    }
   }
 
   const std::unique_ptr<comm::Comm> group_;

@@ -90,7 +90,9 @@ class CudaBackend final : public Backend {
 
   std::unique_ptr<Linear> pack_columns(std::span<const LinearPart> parts) override {
     const auto& shape = parts.front().weight->shape;
-    return pack(queue_, parts, 0, shape.size() == 2 ? shape[1] : 0);
+    auto linear = pack(queue_, parts, 0, shape.size() == 2 ? shape[1] : 0);
+    product_.prepare(*linear, false);
+    return linear;
   }
 
   std::unique_ptr<Linear> pack_rows(const tensor::TensorView& weight, const tensor::TensorView* bias) override {
@@ -100,6 +102,7 @@ class CudaBackend final : public Backend {
     auto linear = pack(queue_, {&part, 1}, own.begin, own.size());
     linear->row_split = true;
     if (bias && group_.size() > 1) linear->summed_bias = upload_f32(queue_, *bias);
+    product_.prepare(*linear, group_.size() > 1);
     return linear;
   }
 
@@ -129,6 +132,7 @@ class CudaBackend final : public Backend {
     sampler_.logits(head->out_features);
     sampled_hidden_.reserve(arena_, static_cast<std::size_t>(kSampleRows) * static_cast<std::size_t>(head->in_features),
                             "sampling");
+    product_.prepare(*head, true, kSampleRows);
     return head;
   }
 
@@ -303,13 +307,27 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  /// Work items of a step; every layer asks for the same.
+  /// Work items of a step; every layer asks for the same, and they are planned once.
   void plan_step(const AttentionPlan& plan, int group) {
-    std::vector<k::SequenceRows> sequences;
-    std::vector<k::SharedRows> shared;
-    for (const auto& s : plan.sequences) sequences.push_back({s.row_begin, s.row_count, s.context_tokens, s.block_begin});
-    for (const auto& s : plan.shared) shared.push_back({s.first_sequence, s.sequence_count, s.shared_tokens});
-    k::plan_attention(sequences, shared, group, work_);
+    const auto set = [](auto& last, const auto& wanted, const auto& convert) {
+      bool same = last.size() == wanted.size();
+      last.resize(wanted.size());
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const auto value = convert(wanted[i]);
+        same = same && last[i] == value;
+        last[i] = value;
+      }
+      return same;
+    };
+    const bool same_sequences = set(sequences_, plan.sequences, [](const auto& s) {
+      return k::SequenceRows{s.row_begin, s.row_count, s.context_tokens, s.block_begin};
+    });
+    const bool same_shared = set(shared_, plan.shared, [](const auto& s) {
+      return k::SharedRows{s.first_sequence, s.sequence_count, s.shared_tokens};
+    });
+    if (same_sequences && same_shared && group == planned_group_) return;
+    k::plan_attention(sequences_, shared_, group, work_);
+    planned_group_ = group;
   }
 
   comm::Comm& group_;
@@ -329,6 +347,9 @@ class CudaBackend final : public Backend {
   StepArray<k::PrefillItem> prefill_, window_items_, frame_items_;
   StepArray<k::DecodeColumn> columns_;
   StepArray<k::DecodeItem> decode_;
+  std::vector<k::SequenceRows> sequences_;
+  std::vector<k::SharedRows> shared_;
+  int planned_group_ = 0;  ///< query heads of a KV head that work_ is for; 0: nothing is planned yet
   k::AttentionWork work_;
   std::vector<k::PrefillItem> segments_;
   std::vector<std::int32_t> sampled_rows_host_;

@@ -55,7 +55,9 @@ PinnedBuffer::~PinnedBuffer() { cudaFreeHost(data_); }
 StreamHandle::StreamHandle() { ASSIZE_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }
 StreamHandle::~StreamHandle() { cudaStreamDestroy(stream_); }
 
-EventHandle::EventHandle() { ASSIZE_CUDA(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
+EventHandle::EventHandle(bool timing) {
+  ASSIZE_CUDA(cudaEventCreateWithFlags(&event_, timing ? cudaEventDefault : cudaEventDisableTiming));
+}
 EventHandle::~EventHandle() { cudaEventDestroy(event_); }
 
 }  // namespace assize::backend::cuda

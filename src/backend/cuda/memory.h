@@ -25,6 +25,8 @@ class Arena {
     return static_cast<T*>(take(count * sizeof(T), what));
   }
   std::size_t left() const { return size_ - used_; }
+  /// The left() bytes that are not handed out, aligned to 256, for use before the next take().
+  std::byte* spare() const { return base_ + used_; }
 
  private:
   std::byte* base_ = nullptr;
@@ -79,10 +81,10 @@ class StreamHandle {
   cudaStream_t stream_ = nullptr;
 };
 
-/// An event without timing.
+/// An event; `timing`: one that elapsed time can be read from.
 class EventHandle {
  public:
-  EventHandle();
+  explicit EventHandle(bool timing = false);
   ~EventHandle();
   EventHandle(const EventHandle&) = delete;
   EventHandle& operator=(const EventHandle&) = delete;

@@ -1,16 +1,14 @@
 #pragma once
 
 #include <map>
-#include <tuple>
+#include <memory>
 
-#include "backend/cuda/queue.h"
+#include "backend/cuda/product_plan.h"
 #include "backend/cuda/weights.h"
 
 namespace assize::backend::cuda {
 
-/// Products with packed weights by cuBLASLt. For each shape of weight one algorithm is chosen, once, that sums
-/// over k in one piece and serves any number of rows, so that a row's bits depend neither on its company nor on
-/// the clock (that cuBLASLt keeps to this is for a device to confirm: tools/gpu-check).
+/// Products with packed weights by cuBLASLt, a row's bits the same in any company.
 class Product {
  public:
   explicit Product(Queue& queue);
@@ -18,23 +16,24 @@ class Product {
   Product(const Product&) = delete;
   Product& operator=(const Product&) = delete;
 
-  /// y[r] = bf16(W x[r] + bias), rows of out_features.
+  /// Chooses the algorithms for products with weights of this shape: at the start, while memory is free to try them in.
+  /// `f32`: for multiply_f32; `most_rows`: what a product will have at most, 0 if that is not known.
+  void prepare(const CudaLinear& weight, bool f32, std::int32_t most_rows = 0);
+
+  /// y[r] = bf16(W x[r] + bias), rows of out_features. The sum over k is one for short rows of a weight without bias; a
+  /// long one is four, added in order (see product_pieces).
   void multiply(const CudaLinear& weight, const Bf16* x, std::int32_t rows, Bf16* y);
   /// y[r] = W x[r] in f32, without the bias.
   void multiply_f32(const CudaLinear& weight, const Bf16* x, std::int32_t rows, float* y);
 
  private:
-  /// in, out, bias, f32 output
-  using Shape = std::tuple<std::int32_t, std::int32_t, bool, bool>;
-  struct Plan;
-
-  Plan& plan_of(const Shape& shape);
-  void run(const CudaLinear& weight, const Bf16* x, std::int32_t rows, const Bf16* bias, bool f32, void* y);
+  ProductPlan& plan_of(const ProductShape& shape, std::int32_t most_rows);
 
   Queue& queue_;
   cublasLtHandle_t handle_ = nullptr;
   void* workspace_ = nullptr;
-  std::map<Shape, std::unique_ptr<Plan>> plans_;
+  DeviceArray<float> parts_;
+  std::map<ProductShape, std::unique_ptr<ProductPlan>> plans_;
 };
 
 }  // namespace assize::backend::cuda

@@ -10,6 +10,8 @@
 
 namespace assize::backend::cuda {
 
+using kernels::cuda::Bf16;
+
 /// The stream of all computing, the one of large copies, and the pinned memory they go through. Nothing is
 /// waited for but where the host needs a result or pinned memory runs out.
 class Queue {

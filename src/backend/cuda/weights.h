@@ -2,11 +2,8 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/queue.h"
-#include "kernels/cuda/types.h"
 
 namespace assize::backend::cuda {
-
-using kernels::cuda::Bf16;
 
 /// A weight [out, in] in bf16, row-major, on the device.
 struct CudaLinear : Linear {

@@ -1,7 +1,8 @@
 #pragma once
 
-// Stand-in for cuBLASLt: the part of its interface that the host backend uses. Products are plain fp32 sums in
-// ascending k. It refuses what the real one refuses or what would not be what the caller asked for: leading
+// Stand-in for cuBLASLt: the part of its interface that the host backend uses. Products are plain fp32 sums;
+// of the algorithms that it offers, one adds in ascending k, one in descending k and one, the first, according to the number of
+// columns. It refuses what the real one refuses or what would not be what the caller asked for: leading
 // dimensions that are too small, types and epilogues that do not go together, pointers less aligned than was
 // promised when the algorithm was chosen, an algorithm used for other than its types, too little workspace.
 
@@ -31,7 +32,11 @@ enum cublasLtMatmulDescAttributes_t {
   CUBLASLT_MATMUL_DESC_EPILOGUE = 7,
   CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,
 };
-enum cublasLtMatrixLayoutAttribute_t { CUBLASLT_MATRIX_LAYOUT_COLS = 3 };
+enum cublasLtMatrixLayoutAttribute_t {
+  CUBLASLT_MATRIX_LAYOUT_COLS = 3,
+  CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT = 5,
+  CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET = 6,
+};
 enum cublasLtMatmulPreferenceAttributes_t {
   CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES = 1,
   CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK = 3,

@@ -18,6 +18,8 @@ struct StandInLayout {
   cudaDataType type;
   std::uint64_t rows, cols;
   std::int64_t leading;
+  std::int32_t batch = 1;
+  std::int64_t stride = 0;  ///< values from one matrix of the batch to the next
 };
 
 struct StandInPreference {
@@ -30,9 +32,18 @@ namespace {
 
 constexpr std::size_t kWorkspace = 4096;  // what every algorithm here asks for
 
+/// In which order of k an algorithm adds.
+enum class Order : std::uint32_t {
+  by_company,  ///< ascending up to kFewColumns columns, descending from there on
+  ascending,
+  descending,
+};
+constexpr std::uint64_t kFewColumns = 40;
+
 /// What an algorithm holds.
 struct Chosen {
   std::uint32_t magic = 0xA551'2E00;
+  Order order = Order::by_company;
   std::uint32_t split_k = 1;
   std::uint32_t output_type = 0;
   std::uint32_t epilogue = 0;
@@ -74,16 +85,18 @@ cublasStatus_t check_problem(const StandInMatmulDesc& desc, const StandInLayout&
   if (c.rows != d.rows || c.cols != d.cols || c.type != d.type) return CUBLAS_STATUS_INVALID_VALUE;
   if (desc.transpose_a != CUBLAS_OP_T || desc.transpose_b != CUBLAS_OP_N) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (a.type != CUDA_R_16BF || b.type != CUDA_R_16BF) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (a.batch != b.batch || a.batch != c.batch || a.batch != d.batch || a.batch < 1) return CUBLAS_STATUS_INVALID_VALUE;
   return CUBLAS_STATUS_SUCCESS;
 }
 
 std::size_t bytes_of(const StandInLayout& layout) {
-  const auto elements = static_cast<std::size_t>(layout.leading) * (layout.cols - 1) + layout.rows;
+  const auto elements = static_cast<std::size_t>(layout.stride * (layout.batch - 1)) +
+                        static_cast<std::size_t>(layout.leading) * (layout.cols - 1) + layout.rows;
   return elements * (layout.type == CUDA_R_32F ? 4 : 2);
 }
 
-/// The sum of products in ascending k.
-void multiply(const StandInLayout& a, const std::uint16_t* weights, const StandInLayout& b, const std::uint16_t* x,
+/// One matrix of a batch. Without fused multiply-adds, so that both clones give the same bits.
+[[gnu::target_clones("avx2", "default")]] void multiply(bool ascending, const StandInLayout& a, const std::uint16_t* weights, const StandInLayout& b, const std::uint16_t* x,
               const std::uint16_t* bias, const StandInLayout& d, void* out) {
   const std::size_t depth = a.rows, outputs = a.cols, rows = b.cols;
   std::vector<float> weight(depth), inputs(depth * rows), sums(rows);
@@ -96,7 +109,8 @@ void multiply(const StandInLayout& a, const std::uint16_t* weights, const StandI
   for (std::size_t o = 0; o < outputs; ++o) {
     for (std::size_t k = 0; k < depth; ++k) weight[k] = from_bf16(weights[o * static_cast<std::size_t>(a.leading) + k]);
     std::fill(sums.begin(), sums.end(), 0.0f);
-    for (std::size_t k = 0; k < depth; ++k) {
+    for (std::size_t i = 0; i < depth; ++i) {
+      const std::size_t k = ascending ? i : depth - 1 - i;
       const float w = weight[k];
       const float* const input = inputs.data() + k * rows;
       for (std::size_t r = 0; r < rows; ++r) sums[r] += w * input[r];
@@ -175,7 +189,12 @@ cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) {
 
 cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t attribute,
                                                 const void* value, std::size_t bytes) {
-  return attribute == CUBLASLT_MATRIX_LAYOUT_COLS ? copy_value(layout->cols, value, bytes) : CUBLAS_STATUS_INVALID_VALUE;
+  switch (attribute) {
+    case CUBLASLT_MATRIX_LAYOUT_COLS: return copy_value(layout->cols, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT: return copy_value(layout->batch, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET: return copy_value(layout->stride, value, bytes);
+  }
+  return CUBLAS_STATUS_INVALID_VALUE;
 }
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* preference) {
@@ -217,11 +236,16 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   chosen.epilogue = static_cast<std::uint32_t>(desc->epilogue);
   std::copy_n(preference->alignment, 4, chosen.alignment);
   chosen.depth = a->rows;
-  results[0] = {};
-  std::memcpy(&results[0].algo, &chosen, sizeof chosen);
-  results[0].workspaceSize = kWorkspace;
-  results[0].state = CUBLAS_STATUS_SUCCESS;
-  *found = 1;
+  // The first one is the one to beware of: its bits depend on the number of columns.
+  for (const Order order : {Order::by_company, Order::ascending, Order::descending}) {
+    if (*found == wanted) break;
+    chosen.order = order;
+    cublasLtMatmulHeuristicResult_t& result = results[(*found)++];
+    result = {};
+    std::memcpy(&result.algo, &chosen, sizeof chosen);
+    result.workspaceSize = kWorkspace;
+    result.state = CUBLAS_STATUS_SUCCESS;
+  }
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -278,8 +302,13 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     return CUBLAS_STATUS_INVALID_VALUE;
   }
   cuda_stand_in::enqueue(stream, [=, al = *a_layout, bl = *b_layout, dl = *d_layout] {
-    multiply(al, static_cast<const std::uint16_t*>(a), bl, static_cast<const std::uint16_t*>(b),
-             static_cast<const std::uint16_t*>(bias), dl, d);
+    const bool ascending =
+        chosen.order == Order::ascending || (chosen.order == Order::by_company && bl.cols <= kFewColumns);
+    for (std::int64_t i = 0; i < al.batch; ++i) {
+      multiply(ascending, al, static_cast<const std::uint16_t*>(a) + i * al.stride, bl,
+               static_cast<const std::uint16_t*>(b) + i * bl.stride, static_cast<const std::uint16_t*>(bias), dl,
+               static_cast<char*>(d) + i * dl.stride * (dl.type == CUDA_R_32F ? 4 : 2));
+    }
     return true;
   });
   return CUBLAS_STATUS_SUCCESS;
