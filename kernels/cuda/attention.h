@@ -10,7 +10,7 @@
 namespace assize::kernels::cuda {
 
 // Two kernels from one description: prefill puts query rows on the M side of the tensor cores, decode puts
-// keys there and up to eight tiles of eight query heads on the N side. Both take keys in tiles of 64, chunks
+// keys there and up to six tiles of eight query heads on the N side. Both take keys in tiles of 64, chunks
 // of kChunkTokens at absolute positions, and merge chunks in order; a row's arithmetic is its own: the same
 // bits from either kernel, alone or in any company (an emulated and a device test hold this).
 //
@@ -20,7 +20,7 @@ namespace assize::kernels::cuda {
 /// Query heads of one token that share a kv head are taken eight at a time.
 inline constexpr int kDecodeHeads = 8;
 /// Column tiles of one decode item at most.
-inline constexpr int kDecodeColumns = 8;
+inline constexpr int kDecodeColumns = 6;
 /// Flat query rows (token * group + head in the group) of one prefill item.
 inline constexpr int kPrefillRows = 64;
 
@@ -77,12 +77,23 @@ struct AttentionWork {
   std::vector<DecodeItem> decode;
   std::int32_t partials = 0;     ///< partial results per kv head
   std::int32_t max_columns = 0;  ///< of an item of `decode`
+
+  /// Columns [begin, end), whose first `shared_tokens` tokens lie in the same blocks.
+  struct Run {
+    std::int32_t begin = 0, end = 0, shared_tokens = 0;
+  };
+  std::vector<Run> runs;
 };
 
 /// Plans sequences with `group` = heads / kv_heads query heads per kv head. Sequences of one row go to
-/// decode, longer ones to prefill. `shared` is a hint. Clears and refills `work`.
+/// decode, longer ones to prefill. `shared` is a hint. Columns that share keys are taken kDecodeColumns at a
+/// time, or fewer, and the keys read more often, until there are `wanted_items` items: that changes no bits.
+/// Clears and refills `work`.
 void plan_attention(std::span<const SequenceRows> sequences, std::span<const SharedRows> shared, int group,
-                    AttentionWork& work);
+                    int wanted_items, AttentionWork& work);
+
+/// Decode items that keep the multiprocessors of the largest GPU busy, two blocks on each.
+inline int wanted_items(int kv_heads) { return 2 * 132 / kv_heads; }
 
 /// Plans encoder attention: segments [ends[i - 1], ends[i]).
 void plan_segments(std::span<const std::int32_t> segment_ends, std::vector<PrefillItem>& items);

@@ -9,7 +9,7 @@ struct DecodeParams {
   const Bf16* q;
   Bf16* out;
   std::int64_t q_stride, out_stride;
-  int group, max_columns;
+  int group;
   float scale;  ///< log2(e) / sqrt(head_dim)
   const DecodeColumn* columns;
   const DecodeItem* items;
@@ -61,7 +61,7 @@ __device__ __forceinline__ void load_block(unsigned char* tile, const DecodePara
 
 /// Block (item, kv head). Scores are K Q^T: warp w has keys 16 w ... 16 w + 15 of a tile, all columns;
 /// results are V^T P^T: warp w has values 16 w ..., 16 (w + 4) ... of all columns. A column is eight heads of
-/// one token.
+/// one token. kColumns: as many as an item has, or more.
 template <int kDim, int kColumns>
 __global__ void __launch_bounds__(kAttentionThreads) decode_kernel(DecodeParams p) {
   using S = DecodeShape<kDim>;
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kAttentionThreads) decode_kernel(DecodeParams 
   constexpr int kParts = (kDim / 16 + kWarps - 1) / kWarps;  // 16-value parts of a warp
   ASSIZE_SHARED(shared);
   unsigned char* const query = shared + S::kQuery;
-  unsigned char* const weights = shared + (S::weights(p.max_columns) + 127) / 128 * 128;
+  unsigned char* const weights = shared + (S::weights(kColumns) + 127) / 128 * 128;
   int* const tile_block = reinterpret_cast<int*>(shared + S::kTileBlock);
   int* const tile_column = reinterpret_cast<int*>(shared + S::kTileColumn);
   int* const tile_number = reinterpret_cast<int*>(shared + S::kTileNumber);
@@ -114,10 +114,11 @@ __global__ void __launch_bounds__(kAttentionThreads) decode_kernel(DecodeParams 
     commit_copies();
   };
 
-  for (int i = thread; i < item.column_count * kDecodeHeads * T::kVectors; i += kAttentionThreads) {
+  // Heads and columns that are not there are zeros.
+  for (int i = thread; i < kColumns * kDecodeHeads * T::kVectors; i += kAttentionThreads) {
     const int row = i / T::kVectors, vector = i % T::kVectors, head = row % kDecodeHeads;
-    const DecodeColumn column = columns[row / kDecodeHeads];
-    const bool valid = column.head_begin + head < p.group;
+    const DecodeColumn column = columns[min(row / kDecodeHeads, item.column_count - 1)];
+    const bool valid = row / kDecodeHeads < item.column_count && column.head_begin + head < p.group;
     copy_async(query + T::offset(row, vector),
                p.q + column.row * p.q_stride +
                    (kv_head * p.group + column.head_begin + (valid ? head : 0)) * kDim + vector * 8,
@@ -130,9 +131,11 @@ __global__ void __launch_bounds__(kAttentionThreads) decode_kernel(DecodeParams 
   float acc[kColumns][kParts][4] = {};
   RowState state[kColumns][2];
 
-  for (int tile = 0; tile < tiles; ++tile) {
-    const int active = tile_column[tile];
-    const auto on = [&](int n) { return active < 0 ? n < item.column_count : n == active; };
+  // `all`: a tile of all columns, without a branch between them, so that they go forward together; else one of
+  // column `active` alone.
+  const auto take_tile = [&](auto all, int tile, int active) {
+    constexpr bool kAll = decltype(all)::value;
+    const auto on = [&](int n) { return kAll || n == active; };
     wait_copies<1>();  // K of this tile (and Q) are here,
     __syncthreads();   // and no warp still reads the buffer of the V before
     load_unit(2 * tile + 2);
@@ -238,6 +241,14 @@ __global__ void __launch_bounds__(kAttentionThreads) decode_kernel(DecodeParams 
         state[n][0].sum += sum[0];
         state[n][1].sum += sum[1];
       }
+  };
+  for (int tile = 0; tile < tiles; ++tile) {
+    const int active = tile_column[tile];
+    if (kColumns == 1 || active < 0) {
+      take_tile(std::true_type(), tile, active);
+    } else {
+      take_tile(std::false_type(), tile, active);
+    }
   }
   wait_copies<0>();
 
@@ -311,7 +322,6 @@ Status attention_decode(const AttentionArrays& arrays, const DecodeColumn* colum
                        arrays.q_stride,
                        arrays.out_stride,
                        arrays.heads / kv_heads,
-                       max_columns,
                        attention_scale(head_dim),
                        columns,
                        items,
@@ -320,10 +330,14 @@ Status attention_decode(const AttentionArrays& arrays, const DecodeColumn* colum
                        workspace,
                        workspace + std::int64_t{partials} * kv_heads * kDecodeHeads * head_dim};
   return for_head_dim(head_dim, [&](auto dim) -> Status {
-    void (*kernel)(DecodeParams) = decode_kernel<dim, kDecodeColumns>;
-    if (max_columns == 1) kernel = decode_kernel<dim, 1>;
-    const Status status = launch(kernel, dim3(item_count, kv_heads), kAttentionThreads,
-                                 DecodeShape<dim>::bytes(max_columns), stream, p);
+    const auto decode = [&](auto columns) {
+      return launch(decode_kernel<dim, columns>, dim3(item_count, kv_heads), kAttentionThreads,
+                    DecodeShape<dim>::bytes(columns), stream, p);
+    };
+    const Status status = max_columns <= 1   ? decode(std::integral_constant<int, 1>())
+                          : max_columns <= 2 ? decode(std::integral_constant<int, 2>())
+                          : max_columns <= 4 ? decode(std::integral_constant<int, 4>())
+                                             : decode(std::integral_constant<int, kDecodeColumns>());
     if (status) return status;
     return launch(merge_kernel<dim>, dim3(column_count, kv_heads), kDecodeHeads * 32, 0, stream, p);
   });

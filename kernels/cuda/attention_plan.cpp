@@ -6,10 +6,11 @@ namespace assize::kernels::cuda {
 
 namespace {
 
-/// Items of columns [begin, end), whose first `shared_tokens` tokens lie in the same blocks.
-void add_items(std::int32_t begin, std::int32_t end, std::int32_t shared_tokens, AttentionWork& work) {
-  for (std::int32_t first = begin; first < end; first += kDecodeColumns) {
-    const std::int32_t count = std::min(end - first, kDecodeColumns);
+/// Items of a run, `limit` columns or fewer in each, as evenly as they go.
+void add_items(const AttentionWork::Run& run, std::int32_t limit, AttentionWork& work) {
+  const std::int32_t all = run.end - run.begin, parts = (all + limit - 1) / limit;
+  for (std::int32_t part = 0; part < parts; ++part) {
+    const std::int32_t first = run.begin + all * part / parts, count = run.begin + all * (part + 1) / parts - first;
     // Columns with fewer chunks than others stay in the items of their last chunk at most: an item holds the
     // columns that have keys in its chunk, and those are cut into runs of neighbours.
     std::int32_t most = 0;
@@ -17,7 +18,7 @@ void add_items(std::int32_t begin, std::int32_t end, std::int32_t shared_tokens,
       most = std::max(most, work.columns[static_cast<std::size_t>(c)].keys);
     for (std::int32_t chunk = 0; chunk * kChunkTokens < most; ++chunk) {
       const std::int32_t chunk_begin = chunk * kChunkTokens;
-      const std::int32_t shared = std::clamp((shared_tokens - chunk_begin) / kBlockTokens, std::int32_t{0},
+      const std::int32_t shared = std::clamp((run.shared_tokens - chunk_begin) / kBlockTokens, std::int32_t{0},
                                              std::int32_t{kChunkBlocks});
       const auto has_keys = [&](std::int32_t c) {
         return work.columns[static_cast<std::size_t>(c)].keys > chunk_begin;
@@ -38,14 +39,20 @@ void add_items(std::int32_t begin, std::int32_t end, std::int32_t shared_tokens,
   }
 }
 
+void plan_items(std::int32_t limit, AttentionWork& work) {
+  work.decode.clear();
+  work.max_columns = 0;
+  for (const AttentionWork::Run& run : work.runs) add_items(run, limit, work);
+}
+
 }  // namespace
 
 void plan_attention(std::span<const SequenceRows> sequences, std::span<const SharedRows> shared, int group,
-                    AttentionWork& work) {
+                    int wanted_items, AttentionWork& work) {
   work.prefill.clear();
   work.columns.clear();
-  work.decode.clear();
-  work.partials = work.max_columns = 0;
+  work.runs.clear();
+  work.partials = 0;
   const auto count = static_cast<std::int32_t>(sequences.size());
   std::size_t next = 0;
   for (std::int32_t s = 0; s < count;) {
@@ -74,8 +81,10 @@ void plan_attention(std::span<const SequenceRows> sequences, std::span<const Sha
     // Heads of one token beyond the first eight share all their blocks even where no prefix is shared.
     if (shared_tokens == 0 && end - begin > 1)
       shared_tokens = work.columns[static_cast<std::size_t>(begin)].keys;
-    add_items(begin, end, shared_tokens, work);
+    if (begin < end) work.runs.push_back({begin, end, shared_tokens});
   }
+  plan_items(kDecodeColumns, work);
+  while (work.max_columns > 1 && static_cast<int>(work.decode.size()) < wanted_items) plan_items(work.max_columns / 2, work);
 }
 
 void plan_segments(std::span<const std::int32_t> segment_ends, std::vector<PrefillItem>& items) {

@@ -65,12 +65,12 @@ struct NormParams {
   Bf16* out;
 };
 
-/// A row's values as lanes hold them, in groups of V.
+/// What is done to groups of V values of one row.
 template <int V>
 struct NormRow {
   const NormParams& p;
   std::int64_t begin;  ///< of the row, in values
-  float squares = 0;   ///< of this lane
+  float squares = 0;   ///< of this thread
 
   /// Adds delta to the residual where there is one, and takes the values into the sum of squares.
   __device__ __forceinline__ void take(Values<V>& x, const Values<V>& delta, int i) {
@@ -83,9 +83,8 @@ struct NormRow {
     for (int j = 0; j < V; ++j) squares = fmaf(x.v[j], x.v[j], squares);
   }
 
-  __device__ __forceinline__ float scale() const {
-    const float mean = warp_sum(squares) / static_cast<float>(p.cols);
-    return 1.0f / sqrtf(mean + p.epsilon);
+  __device__ __forceinline__ float scale(float sum) const {
+    return 1.0f / sqrtf(sum / static_cast<float>(p.cols) + p.epsilon);
   }
 
   __device__ __forceinline__ void put(Values<V> x, float scale, int i) const {
@@ -95,7 +94,7 @@ struct NormRow {
   }
 };
 
-/// Rows of any length, read twice.
+/// Rows of any length, one warp each, read twice.
 template <int V>
 __global__ void __launch_bounds__(kThreads) norm_kernel(NormParams p) {
   const int lane = threadIdx.x % 32;
@@ -108,24 +107,23 @@ __global__ void __launch_bounds__(kThreads) norm_kernel(NormParams p) {
     if (p.residual) delta = load<V>(p.x + row.begin + i);
     row.take(v, delta, i);
   }
-  const float scale = row.scale();
+  const float scale = row.scale(warp_sum(row.squares));
   for (int i = lane * V; i < p.cols; i += 32 * V) row.put(load<V>(x + i), scale, i);
 }
 
-/// Groups of eight values that a lane keeps.
-constexpr int kKept = 16;
+/// Groups of eight values that a thread keeps.
+constexpr int kKept = 8;
 
-/// Rows of up to 256 kKept values, kept in registers: all of a row is on its way at the same time.
+/// Block r has row r, of up to 8 kThreads kKept values, in registers: all of it is on its way at the same time.
 __global__ void __launch_bounds__(kThreads) short_norm_kernel(NormParams p) {
-  const int lane = threadIdx.x % 32;
-  const int number = blockIdx.x * kWarps + threadIdx.x / 32;
-  if (number >= p.rows) return;
-  NormRow<8> row{p, static_cast<std::int64_t>(number) * p.cols};
+  ASSIZE_SHARED(shared);
+  float* const sums = reinterpret_cast<float*>(shared);
+  NormRow<8> row{p, static_cast<std::int64_t>(blockIdx.x) * p.cols};
   const Bf16* const x = (p.residual ? p.residual : p.x) + row.begin;
   uint4 kept[kKept], delta[kKept];
 #pragma unroll
   for (int n = 0; n < kKept; ++n) {
-    const int i = (n * 32 + lane) * 8;
+    const int i = (n * kThreads + static_cast<int>(threadIdx.x)) * 8;
     kept[n] = delta[n] = uint4{};
     if (i >= p.cols) continue;
     kept[n] = *reinterpret_cast<const uint4*>(x + i);
@@ -133,24 +131,32 @@ __global__ void __launch_bounds__(kThreads) short_norm_kernel(NormParams p) {
   }
 #pragma unroll
   for (int n = 0; n < kKept; ++n) {
-    const int i = (n * 32 + lane) * 8;
+    const int i = (n * kThreads + static_cast<int>(threadIdx.x)) * 8;
     if (i >= p.cols) continue;
     Values<8> v = unpack(kept[n]);
     row.take(v, unpack(delta[n]), i);
     kept[n] = packed(v);
   }
-  const float scale = row.scale();
+  const float own = warp_sum(row.squares);
+  if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = own;
+  __syncthreads();  // the sums of all warps are here
+  float sum = sums[0];
+#pragma unroll
+  for (int w = 1; w < kWarps; ++w) sum += sums[w];
+  const float scale = row.scale(sum);
 #pragma unroll
   for (int n = 0; n < kKept; ++n) {
-    const int i = (n * 32 + lane) * 8;
+    const int i = (n * kThreads + static_cast<int>(threadIdx.x)) * 8;
     if (i < p.cols) row.put(unpack(kept[n]), scale, i);
   }
 }
 
 Status norm(const NormParams& p, Stream stream) {
+  if (p.cols % 8 == 0 && p.cols <= 8 * kThreads * kKept) {
+    return launch(short_norm_kernel, dim3(p.rows), kThreads, kWarps * sizeof(float), stream, p);
+  }
   const dim3 grid((p.rows + kWarps - 1) / kWarps);
-  const auto kernel = p.cols % 8 != 0 ? norm_kernel<1> : p.cols <= 256 * kKept ? short_norm_kernel : norm_kernel<8>;
-  return launch(kernel, grid, kThreads, 0, stream, p);
+  return launch(p.cols % 8 == 0 ? norm_kernel<8> : norm_kernel<1>, grid, kThreads, 0, stream, p);
 }
 
 // ---- maps over values ----

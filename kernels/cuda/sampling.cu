@@ -7,7 +7,7 @@ namespace assize::kernels::cuda {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
 constexpr int kDigitBits = 10;
 using Wide = unsigned long long;
@@ -93,7 +93,7 @@ __device__ __forceinline__ Best<T> reduce_best(Best<T> best, unsigned char* scra
 // ---- one row ----
 
 /// Scratch of the reductions, then one bit for each id of this rank that the repetition penalty concerns.
-constexpr int kScratchBytes = 256;
+constexpr int kScratchBytes = kWarps * (sizeof(double) + sizeof(int));
 
 /// The row of a block: its request, its logits on this rank and which of them the penalty concerns.
 struct Row {
@@ -125,6 +125,20 @@ __device__ __forceinline__ Row row_of_block(const SampleArrays& a, unsigned* mar
     __syncthreads();  // all marks are set
   }
   return {request, a.logits + row * a.stride, marks, penalised};
+}
+
+/// action(i, logit) for the shaped logits of this thread. Four are on their way at the same time.
+template <class Action>
+__device__ __forceinline__ void each_logit(const Row& row, int count, Action action) {
+  constexpr int kAhead = 4;
+  for (int first = threadIdx.x; first < count; first += kAhead * kThreads) {
+    float logit[kAhead];
+#pragma unroll
+    for (int j = 0; j < kAhead; ++j) logit[j] = row.shaped(min(first + j * kThreads, count - 1));
+#pragma unroll
+    for (int j = 0; j < kAhead; ++j)
+      if (first + j * kThreads < count) action(first + j * kThreads, logit[j]);
+  }
 }
 
 /// A weight in [0, 1] in units of 2^-40.
@@ -218,33 +232,46 @@ __global__ void __launch_bounds__(kThreads) statistics_kernel(StageParams p) {
   }
 }
 
+/// Bins in two halves: adding 64 bits in one piece to shared memory is a loop of compare and swap, which many threads at the
+/// same bin make long.
+struct Bins {
+  unsigned* low;
+  unsigned* high;
+
+  __device__ __forceinline__ void add(unsigned bin, Wide value) const {
+    const unsigned part = static_cast<unsigned>(value);
+    const unsigned carry = atomicAdd(&low[bin], part) + part < part ? 1 : 0;
+    const unsigned rest = static_cast<unsigned>(value >> 32) + carry;
+    if (rest > 0) atomicAdd(&high[bin], rest);
+  }
+};
+
 __global__ void __launch_bounds__(kThreads) histogram_kernel(StageParams p) {
   ASSIZE_SHARED(shared);
-  Wide* const mass = reinterpret_cast<Wide*>(shared);
-  unsigned* const count = reinterpret_cast<unsigned*>(mass + kHistogramBins);
+  unsigned* const halves = reinterpret_cast<unsigned*>(shared);
+  const Bins bins{halves, halves + kHistogramBins};
   const SampleArrays& a = p.arrays;
   const SampleRequest& request = a.requests[blockIdx.x];
   const RowSummary all = summary_of(p, blockIdx.x);
   if (!searches(request, p.round) || !all.finite) return;
-  const Row row = row_of_block(a, count + kHistogramBins);
+  const Row row = row_of_block(a, halves + 2 * kHistogramBins);
   const SampleCut cut = a.cuts[blockIdx.x];
   const int digit = p.round % kHistogramRounds, shift = kDigitBits * (kHistogramRounds - 1 - digit);
   const float inverse_temperature = 1.0f / request.temperature;
-  for (int i = threadIdx.x; i < kHistogramBins; i += kThreads) mass[i] = count[i] = 0;
+  const bool by_count = p.round < kHistogramRounds;
+  for (int i = threadIdx.x; i < 2 * kHistogramBins; i += kThreads) halves[i] = 0;
   __syncthreads();  // all bins are empty
-  for (int i = threadIdx.x; i < a.count; i += kThreads) {
-    const float weight = weight_of(row.shaped(i), all.shaped_maximum, inverse_temperature);
+  each_logit(row, a.count, [&](int, float logit) {
+    const float weight = weight_of(logit, all.shaped_maximum, inverse_temperature);
     const unsigned bits = __float_as_uint(weight);  // of [0, 1]: they order like the values
-    if (bits < cut.keep_from || (digit > 0 && bits >> (shift + kDigitBits) != cut.prefix)) continue;
-    const unsigned bin = bits >> shift & (kHistogramBins - 1);
-    atomicAdd(&mass[bin], fixed_point(weight));
-    atomicAdd(&count[bin], 1u);
-  }
+    if (bits < cut.keep_from || (digit > 0 && bits >> (shift + kDigitBits) != cut.prefix)) return;
+    const Wide content = by_count ? 1 : fixed_point(weight);
+    if (content > 0) bins.add(bits >> shift & (kHistogramBins - 1), content);
+  });
   __syncthreads();
   SampleHistogram& out = p.own_histograms[blockIdx.x];
   for (int i = threadIdx.x; i < kHistogramBins; i += kThreads) {
-    out.mass[i] = mass[i];
-    out.count[i] = count[i];
+    out.content[i] = static_cast<Wide>(bins.high[i]) << 32 | bins.low[i];
   }
 }
 
@@ -256,13 +283,9 @@ __global__ void __launch_bounds__(32) cut_kernel(StageParams p) {
   if (!searches(request, p.round) || !summary_of(p, row).finite) return;
   SampleCut cut = a.cuts[row];
   __syncwarp();  // one lane will write it
-  const bool by_count = p.round < kHistogramRounds;
   const auto content = [&](int bin) {
     Wide sum = 0;
-    for (int rank = 0; rank < a.ranks; ++rank) {
-      const SampleHistogram& part = p.histograms[rank * a.rows + row];
-      sum += by_count ? part.count[bin] : part.mass[bin];
-    }
+    for (int rank = 0; rank < a.ranks; ++rank) sum += p.histograms[rank * a.rows + row].content[bin];
     return sum;
   };
   const int first = kHistogramBins - 1 - 32 * lane;
@@ -325,25 +348,24 @@ __global__ void __launch_bounds__(kThreads) choose_kernel(StageParams p) {
   }
   Best<double> best{0, -1};
   if (!samples(request)) {
-    for (int i = thread; i < a.count; i += kThreads) best.take(static_cast<double>(row.shaped(i)), i);
+    each_logit(row, a.count, [&](int i, float logit) { best.take(static_cast<double>(logit), i); });
   } else {
     const unsigned keep_from = a.cuts[blockIdx.x].keep_from;
     const double temperature = request.temperature;
     const float inverse_temperature = 1.0f / request.temperature;
-    for (int i = thread; i < a.count; i += kThreads) {
-      const float logit = row.shaped(i);
+    each_logit(row, a.count, [&](int i, float logit) {
       const float weight = weight_of(logit, all.shaped_maximum, inverse_temperature);
-      if (__float_as_uint(weight) < keep_from) continue;
+      if (__float_as_uint(weight) < keep_from) return;
       const unsigned noise =
           static_cast<unsigned>(noise_bits(request.noise_stream, request.position, a.first_id + i) >> 32);
       // -log(-log u) <= -log(1 - u): most tokens cannot beat the best and cost one logarithm in f32.
       const float scaled = logit * inverse_temperature;
       const float rest = (static_cast<float>(~noise) + 0.5f) * 0x1p-32f;  // 1 - u
       const float bound = scaled - logf(rest) + 1e-3f + 1e-5f * fabsf(scaled);
-      if (best.id >= 0 && bound < static_cast<float>(best.value)) continue;
+      if (best.id >= 0 && bound < static_cast<float>(best.value)) return;
       const double u = (static_cast<double>(noise) + 0.5) * 0x1p-32;
       best.take(logit / temperature - log(-log(u)), i);
-    }
+    });
   }
   best = reduce_best(best, shared);
   if (thread == 0)

@@ -52,10 +52,10 @@ struct SampleStatistics {
   std::int32_t top_ids[kMaxTop] = {};
 };
 
-/// Weights e^((logit - maximum) / temperature) of one rank and row by ten bits of their representation.
+/// Weights e^((logit - maximum) / temperature) of one rank and row by ten bits of their representation: for top-k how many
+/// there are, for top-p their sum in units of 2^-40.
 struct SampleHistogram {
-  std::uint64_t mass[kHistogramBins];  ///< units of 2^-40
-  std::uint32_t count[kHistogramBins];
+  std::uint64_t content[kHistogramBins];
 };
 
 /// Where the search for the smallest kept weight stands; the same on every rank.

@@ -127,11 +127,12 @@ std::vector<double> reference(const Case& c, const Inputs& in) {
   return out;
 }
 
-/// Runs both kernels as planned. With `all_prefill`, rows of decode are computed by the prefill kernel.
-std::vector<Bf16> run(const Case& c, const Inputs& in, bool all_prefill = false) {
+/// Runs both kernels as planned for `wanted_items`. With `all_prefill`, rows of decode are computed by the prefill
+/// kernel.
+std::vector<Bf16> run(const Case& c, const Inputs& in, bool all_prefill = false, int wanted_items = 1) {
   AttentionWork work;
   const int group = c.heads / c.kv_heads;
-  plan_attention(in.sequences, in.shared, group, work);
+  plan_attention(in.sequences, in.shared, group, wanted_items, work);
   if (all_prefill) {
     work = {};
     for (const auto& s : in.sequences)
@@ -251,6 +252,7 @@ TEST_CASE("decode: shared prefixes give the bits of lone sequences") {
     test::for_schedules(true, [&] { CHECK(run(c, in) == together); });
     CHECK(run(c, alone) == together);
     CHECK(run(c, in, true) == together);
+    for (const int items : {6, 1000}) CHECK(run(c, in, false, items) == together);  // fewer columns in each
   }
 }
 
@@ -273,6 +275,22 @@ TEST_CASE("a prefill row has the same bits in any company") {
 }
 
 #ifdef ASSIZE_CUDA_EMULATION
+TEST_CASE("decode: columns taken two, four and six at a time have the bits of lone ones") {
+  for (const int dim : {64, 80, 128}) {
+    for (const auto& [votes, kv_heads] : {std::pair{2, 1}, {2, 2}, {3, 1}, {3, 2}, {5, 1}, {5, 2}}) {
+      INFO(votes << " votes, head_dim " << dim);
+      Case c{kv_heads, kv_heads, dim, {}, 0, votes, 64};
+      for (int v = 0; v < votes; ++v) c.sequences.push_back({64 + 9 * v, 1});
+      const Inputs in = make_inputs(c, static_cast<std::uint64_t>(dim + votes));
+      const auto together = run(c, in);
+      check_close(together, reference(c, in));
+      Inputs alone = in;
+      alone.shared.clear();
+      CHECK(run(c, alone) == together);
+    }
+  }
+}
+
 TEST_CASE("grouped decode reads a shared prefix once") {
   Case c{7, 1, 64, {}, 0, 5, 704};
   for (int vote = 0; vote < 5; ++vote) c.sequences.push_back({705 + 9 * vote, 1});
@@ -311,9 +329,10 @@ TEST_CASE("the budget names the shared memory that launches ask for") {
     CHECK(budgeted("prefill_kernel", "true") == launched({1, 1, dim, {{0, 2}}}));
     CHECK(budgeted("prefill_kernel", "false") == budgeted("prefill_kernel", "true"));
     CHECK(budgeted("decode_kernel", "1") == launched({1, 1, dim, {{3, 1}}}));
-    const Case::Sequence vote{64, 1};
-    CHECK(budgeted("decode_kernel", "8") ==
-          launched({1, 1, dim, {vote, vote, vote, vote, vote, vote, vote, vote}, 0, 8, 64}));
+    for (const int votes : {2, 4, 6}) {
+      const std::vector<Case::Sequence> sequences(static_cast<std::size_t>(votes), {64, 1});
+      CHECK(budgeted("decode_kernel", std::to_string(votes)) == launched({1, 1, dim, sequences, 0, votes, 64}));
+    }
   }
 }
 #endif
@@ -358,7 +377,7 @@ TEST_CASE("segments: windows and whole pictures, bidirectional") {
 
 TEST_CASE("plans: empty steps and unknown head sizes") {
   AttentionWork work;
-  plan_attention({}, {}, 4, work);
+  plan_attention({}, {}, 4, 1, work);
   CHECK(work.prefill.empty());
   CHECK(work.decode.empty());
   AttentionArrays arrays;

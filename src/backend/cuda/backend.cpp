@@ -206,7 +206,7 @@ class CudaBackend final : public Backend {
 
   void attention(Activation qkv, std::int32_t heads, std::int32_t kv_heads, std::int32_t head_dim,
                  const AttentionPlan& plan, const KvCache& cache, std::int32_t layer, Activation out) override {
-    plan_step(plan, heads / kv_heads);
+    plan_step(plan, heads / kv_heads, kv_heads);
     k::AttentionArrays arrays;
     arrays.q = values(qkv);
     arrays.q_stride = qkv.cols;
@@ -308,7 +308,7 @@ class CudaBackend final : public Backend {
 
  private:
   /// Work items of a step; every layer asks for the same, and they are planned once.
-  void plan_step(const AttentionPlan& plan, int group) {
+  void plan_step(const AttentionPlan& plan, int group, int kv_heads) {
     const auto set = [](auto& last, const auto& wanted, const auto& convert) {
       bool same = last.size() == wanted.size();
       last.resize(wanted.size());
@@ -326,7 +326,7 @@ class CudaBackend final : public Backend {
       return k::SharedRows{s.first_sequence, s.sequence_count, s.shared_tokens};
     });
     if (same_sequences && same_shared && group == planned_group_) return;
-    k::plan_attention(sequences_, shared_, group, work_);
+    k::plan_attention(sequences_, shared_, group, k::wanted_items(kv_heads), work_);
     planned_group_ = group;
   }
 

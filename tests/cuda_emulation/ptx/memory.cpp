@@ -17,6 +17,16 @@ auto* place(Warp& w, const Instruction& i, std::int32_t base, int lane, std::siz
     return w.global(i, w.get<std::uint64_t>(base, lane) + static_cast<std::uint64_t>(i.offset), bytes);
 }
 
+/// A signed value may go to a wider register, which its sign fills.
+template <class T>
+auto widened(T value) {
+  if constexpr (std::is_signed_v<T> && std::is_integral_v<T>) {
+    return static_cast<std::int64_t>(value);
+  } else {
+    return value;
+  }
+}
+
 template <Space kSpace, class T, int kCount>
 void load(Warp& w, const Instruction& i, std::uint32_t active) {
   const auto* r = i.registers.data();
@@ -24,7 +34,7 @@ void load(Warp& w, const Instruction& i, std::uint32_t active) {
     const auto* from = place<kSpace>(w, i, r[kCount], l, sizeof(T) * kCount);
     T values[kCount];
     std::memcpy(values, from, sizeof values);
-    for (int k = 0; k < kCount; ++k) w.set(r[k], l, values[k]);
+    for (int k = 0; k < kCount; ++k) w.set(r[k], l, widened(values[k]));
   });
 }
 
@@ -40,11 +50,16 @@ void store(Warp& w, const Instruction& i, std::uint32_t active) {
 
 template <Space kSpace, class T>
 void add_sizes(Table& t, const std::string& space, const std::string& bits) {
+  const auto add_loads = [&](auto value, const std::string& type) {
+    using V = decltype(value);
+    t["ld." + space + "." + type] = {load<kSpace, V, 1>, Flow::plain};
+    t["ld." + space + ".v2." + type] = {load<kSpace, V, 2>, Flow::plain};
+    t["ld." + space + ".v4." + type] = {load<kSpace, V, 4>, Flow::plain};
+  };
+  add_loads(std::make_signed_t<T>(), "s" + bits);
+  for (const char* kind : {"b", "u", "f"}) add_loads(T(), kind + bits);
   for (const char* kind : {"b", "u", "s", "f"}) {
     const std::string type = kind + bits;
-    t["ld." + space + "." + type] = {load<kSpace, T, 1>, Flow::plain};
-    t["ld." + space + ".v2." + type] = {load<kSpace, T, 2>, Flow::plain};
-    t["ld." + space + ".v4." + type] = {load<kSpace, T, 4>, Flow::plain};
     if constexpr (kSpace != Space::param) {
       t["st." + space + "." + type] = {store<kSpace, T, 1>, Flow::plain};
       t["st." + space + ".v2." + type] = {store<kSpace, T, 2>, Flow::plain};

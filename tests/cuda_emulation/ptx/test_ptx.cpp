@@ -70,6 +70,13 @@ TEST_CASE("PTX: shuffles keep to their clamp and segment") {
   }
 }
 
+TEST_CASE("PTX: the sign of what is loaded fills a wider register") {
+  const auto out = results(
+      "mov.u32 %r5, memory;\nmov.u32 %r4, -1;\nst.shared.u32 [%r5], %r4;\nld.shared.s32 %rd3, [%r5];\n"
+      "setp.lt.s64 %p1, %rd3, 0;\nselp.b32 %r2, 1, 0, %p1;\n");
+  CHECK(out[0] == 1);
+}
+
 TEST_CASE("PTX: instructions of one lane") {
   const auto result = [](const std::string& body) { return results(body)[3]; };
   CHECK(result("shl.b32 %r2, %r1, 32;\n") == 0);
