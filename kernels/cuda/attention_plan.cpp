@@ -73,7 +73,9 @@ void plan_attention(std::span<const SequenceRows> sequences, std::span<const Sha
         }
         continue;
       }
-      for (std::int32_t flat = 0; flat < sequence.row_count * group; flat += kPrefillRows)
+      // Those that see most keys first, so that no long one is left for the end.
+      const std::int32_t rows = sequence.row_count * group;
+      for (std::int32_t flat = (rows - 1) / kPrefillRows * kPrefillRows; flat >= 0; flat -= kPrefillRows)
         work.prefill.push_back(
             {sequence.row_begin, sequence.row_count, flat, sequence.context_tokens, sequence.block_begin});
     }

@@ -72,8 +72,8 @@ __global__ void __launch_bounds__(kAttentionThreads) prefill_kernel(PrefillParam
   int* const row_of_tile = reinterpret_cast<int*>(shared + S::kRowOfTile);
   int* const head_of_tile = reinterpret_cast<int*>(shared + S::kHeadOfTile);
 
-  const PrefillItem item = p.items[blockIdx.x];
-  const int kv_head = blockIdx.y;
+  const PrefillItem item = p.items[blockIdx.y];
+  const int kv_head = blockIdx.x;
   const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32, g = lane / 4, t = lane % 4;
   const int rows = min(kTileRows, item.row_count * p.group - item.flat_begin);
 
@@ -235,7 +235,7 @@ __global__ void __launch_bounds__(kAttentionThreads) prefill_kernel(PrefillParam
 
 template <int kDim, bool kPaged>
 Status prefill(const PrefillParams& p, int item_count, int kv_heads, Stream stream) {
-  return launch(prefill_kernel<kDim, kPaged>, dim3(item_count, kv_heads), kAttentionThreads,
+  return launch(prefill_kernel<kDim, kPaged>, dim3(kv_heads, item_count), kAttentionThreads,
                 PrefillShape<kDim>::kBytes, stream, p);
 }
 

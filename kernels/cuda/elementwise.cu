@@ -111,10 +111,8 @@ __global__ void __launch_bounds__(kThreads) norm_kernel(NormParams p) {
   for (int i = lane * V; i < p.cols; i += 32 * V) row.put(load<V>(x + i), scale, i);
 }
 
-/// Groups of eight values that a thread keeps.
-constexpr int kKept = 8;
-
 /// Block r has row r, of up to 8 kThreads kKept values, in registers: all of it is on its way at the same time.
+template <int kKept>
 __global__ void __launch_bounds__(kThreads) short_norm_kernel(NormParams p) {
   ASSIZE_SHARED(shared);
   float* const sums = reinterpret_cast<float*>(shared);
@@ -152,8 +150,10 @@ __global__ void __launch_bounds__(kThreads) short_norm_kernel(NormParams p) {
 }
 
 Status norm(const NormParams& p, Stream stream) {
-  if (p.cols % 8 == 0 && p.cols <= 8 * kThreads * kKept) {
-    return launch(short_norm_kernel, dim3(p.rows), kThreads, kWarps * sizeof(float), stream, p);
+  if (p.cols % 8 == 0 && p.cols <= 8192) {
+    static_assert(8 * kThreads * 8 == 8192);
+    return launch(p.cols <= 4096 ? short_norm_kernel<4> : short_norm_kernel<8>, dim3(p.rows), kThreads,
+                  kWarps * sizeof(float), stream, p);
   }
   const dim3 grid((p.rows + kWarps - 1) / kWarps);
   return launch(p.cols % 8 == 0 ? norm_kernel<8> : norm_kernel<1>, grid, kThreads, 0, stream, p);
