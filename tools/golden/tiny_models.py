@@ -149,11 +149,13 @@ def config(kind, shape=TINY):
 
 def tokenizer(shape=TINY):
     """Byte-level BPE without merges: the id of a byte is its value; then the special tokens, then reserved ones,
-    so that every row of the head has a token."""
+    so that every row of the head has a token. Of a large vocabulary most are words that no text is cut into: special
+    tokens are searched for in every text."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     other = [byte for byte in range(256) if byte not in plain]
     character = {byte: chr(byte) for byte in plain} | {byte: chr(256 + i) for i, byte in enumerate(other)}
-    added = SPECIAL + [f"<|reserved_{i}|>" for i in range(256 + len(SPECIAL), shape.vocab)]
+    added = SPECIAL + [f"<|reserved_{i}|>" for i in range(256 + len(SPECIAL), min(shape.vocab, TINY.vocab))]
+    words = {f"word{i}": i for i in range(TINY.vocab, shape.vocab)}
     return {
         "version": "1.0", "truncation": None, "padding": None,
         "added_tokens": [{"id": 256 + i, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
@@ -164,7 +166,7 @@ def tokenizer(shape=TINY):
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
                   "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
-                  "vocab": {character[byte]: byte for byte in range(256)}, "merges": []},
+                  "vocab": {character[byte]: byte for byte in range(256)} | words, "merges": []},
     }
 
 

@@ -35,15 +35,23 @@ Arena::Arena() {
 
 Arena::~Arena() { cudaFree(base_); }
 
+void Arena::require(std::size_t bytes, const char* what) const {
+  if (bytes <= left()) return;
+  throw base::Error("the GPU is full: " + mebibytes(bytes) + " for " + what + " are wanted, " + mebibytes(left()) + " of " +
+                        mebibytes(size_) + " are left on " + place() +
+                        "; lower engine.kv_memory_gib, engine.slots or engine.step_rows, or raise "
+                        "parallel.tensor_parallel",
+                    base::ErrorKind::failed);
+}
+
+std::byte* Arena::spare(std::size_t least, const char* what) const {
+  require(least, what);
+  return base_ + used_;
+}
+
 void* Arena::take(std::size_t bytes, const char* what) {
   const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-  if (rounded > left()) {
-    throw base::Error("the GPU is full: " + mebibytes(bytes) + " for " + what + " are wanted, " + mebibytes(left()) +
-                          " of " + mebibytes(size_) + " are left on " + place() +
-                          "; lower engine.kv_memory_gib, engine.slots or engine.step_rows, or raise "
-                          "parallel.tensor_parallel",
-                      base::ErrorKind::failed);
-  }
+  require(rounded, what);
   void* memory = base_ + used_;
   used_ += rounded;
   return memory;

@@ -25,10 +25,13 @@ class Arena {
     return static_cast<T*>(take(count * sizeof(T), what));
   }
   std::size_t left() const { return size_ - used_; }
-  /// The left() bytes that are not handed out, aligned to 256, for use before the next take().
-  std::byte* spare() const { return base_ + used_; }
+  /// The left() bytes that are not handed out, `least` of them or more, aligned to 256, for use before the next take().
+  /// Throws Error as take() does.
+  std::byte* spare(std::size_t least, const char* what) const;
 
  private:
+  void require(std::size_t bytes, const char* what) const;
+
   std::byte* base_ = nullptr;
   std::size_t size_ = 0;
   std::size_t used_ = 0;

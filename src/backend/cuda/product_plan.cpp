@@ -19,7 +19,7 @@ constexpr std::int32_t kRanges[] = {16, 32, 64, 128, 256, 512, 2048};
 constexpr std::int32_t kMostRows = 8192;
 /// Rows at either end of a product whose bits are compared.
 constexpr std::int32_t kCompared = 16;
-constexpr int kCandidates = 16;
+constexpr int kCandidates = 8;
 constexpr int kTimedRuns = 6;
 /// The weights that a product is timed with are copies that together are larger than an L2 cache.
 constexpr std::size_t kBytesOfCopies = std::size_t{192} << 20;
@@ -66,14 +66,14 @@ struct ProductPlan::Trial {
     const std::size_t weight = size(out, in), y_bytes = size(pieces * out, f32 ? 4 : 2);
     // The bias is read from the rows.
     const std::size_t row = 2 * static_cast<std::size_t>(in) + y_bytes, margin = 4 * 256 + 2 * static_cast<std::size_t>(out);
+    const std::size_t least = 2 * weight + margin + kCompared * row;
+    std::byte* const spare = plan.queue_.arena().spare(least, "trying products");
     const std::size_t left = plan.queue_.arena().left();
-    if (left < 2 * weight + margin + kCompared * row) return;
     most_rows = static_cast<std::int32_t>(std::min<std::size_t>(static_cast<std::size_t>(wanted_rows),
                                                                 (left - 2 * weight - margin) / row));
     const std::size_t rest = left - 2 * weight - margin - static_cast<std::size_t>(most_rows) * row;
     copies = 1 + static_cast<int>(std::min(kBytesOfCopies / (2 * weight), rest / (2 * weight)));
     const auto aligned = [](std::size_t bytes) { return (bytes + 255) / 256 * 256; };
-    std::byte* const spare = plan.queue_.arena().spare();
     const std::size_t x_values = std::max(size(most_rows, in), static_cast<std::size_t>(out));
     const std::size_t random_values = aligned(2 * x_values) / 2 + static_cast<std::size_t>(copies) * weight;
     x = reinterpret_cast<Bf16*>(spare);
@@ -150,8 +150,9 @@ ProductPlan::ProductPlan(cublasLtHandle_t handle, Queue& queue, const ProductSha
   const std::int32_t largest = *std::prev(std::end(kRanges));
   Trial trial(*this, most_rows == 0 ? largest : std::min(most_rows, largest));
   if (shape.bias) set(desc_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(trial.x));
-  for (const cublasLtMatmulAlgo_t& reference : candidates(kRowsOfReference)) {
-    if (choose(trial, reference, most_rows == 0 ? kMostRows : most_rows)) return;
+  const auto middling = candidates(kRowsOfReference);
+  for (const cublasLtMatmulAlgo_t& reference : middling) {
+    if (choose(trial, reference, middling, most_rows == 0 ? kMostRows : most_rows)) return;
   }
   throw base::Error("cuBLASLt offers no algorithm for a product of " + std::to_string(shape.in) + " by " +
                         std::to_string(shape.out) + " that gives a row the same bits in any company on " + place() +
@@ -214,13 +215,15 @@ bool ProductPlan::serves(const cublasLtMatmulAlgo_t& candidate, std::int32_t row
          result.workspaceSize <= kWorkspaceBytes;
 }
 
-/// Fills choices_; false where the reference does not serve any number of rows with the same bits.
-bool ProductPlan::choose(Trial& trial, const cublasLtMatmulAlgo_t& reference, std::int32_t most_rows) {
+/// Fills choices_; false where the reference does not serve any number of rows with the same bits. `middling` are tried in
+/// every range: what is named for few rows is not always the fastest for them.
+bool ProductPlan::choose(Trial& trial, const cublasLtMatmulAlgo_t& reference,
+                         const std::vector<cublasLtMatmulAlgo_t>& middling, std::int32_t most_rows) {
   choices_.clear();
   for (const std::int32_t rows : {1, 7, kRowsOfReference, most_rows}) {
     if (!serves(reference, std::min(rows, most_rows))) return false;
   }
-  const auto first_rows = trial.most_rows > 0 ? trial.alone(reference, 0) : std::vector<std::byte>();
+  const auto first_rows = trial.alone(reference, 0);
   std::vector<cublasLtMatmulAlgo_t> others;  ///< that were seen to give other bits
   std::int32_t below = 0;                    ///< upper end of the range before
   for (const std::int32_t rows : kRanges) {
@@ -233,7 +236,9 @@ bool ProductPlan::choose(Trial& trial, const cublasLtMatmulAlgo_t& reference, st
     };
     if (!agrees(reference)) return false;
     std::vector<cublasLtMatmulAlgo_t> equal = {reference};
-    for (const cublasLtMatmulAlgo_t& candidate : candidates(rows)) {
+    std::vector<cublasLtMatmulAlgo_t> tried = candidates(rows);
+    tried.insert(tried.end(), middling.begin(), middling.end());
+    for (const cublasLtMatmulAlgo_t& candidate : tried) {
       if (contains(equal, candidate) || contains(others, candidate)) continue;
       if (!serves(candidate, below + 1) || !serves(candidate, rows) || !serves(candidate, most_rows)) continue;
       (agrees(candidate) ? equal : others).push_back(candidate);
@@ -249,7 +254,6 @@ bool ProductPlan::choose(Trial& trial, const cublasLtMatmulAlgo_t& reference, st
     }
     below = rows;
   }
-  if (choices_.empty()) choices_.push_back({most_rows, reference});
   return true;
 }
 

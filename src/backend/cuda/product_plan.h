@@ -25,7 +25,8 @@ class ProductPlan {
   static constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;
 
   /// Tries algorithms in the memory that the arena has not handed out. `workspace`: kWorkspaceBytes of the device.
-  /// `most_rows`: more are not tried; 0: not known. Throws Error where cuBLASLt has no algorithm that serves.
+  /// `most_rows`: there are never more, 16 at least; 0: not known. Throws Error where cuBLASLt has no algorithm that
+  /// serves, or too little memory is left to try one.
   ProductPlan(cublasLtHandle_t handle, Queue& queue, const ProductShape& shape, void* workspace, std::int32_t most_rows);
   ~ProductPlan();
   ProductPlan(const ProductPlan&) = delete;
@@ -45,7 +46,8 @@ class ProductPlan {
   void multiply(const cublasLtMatmulAlgo_t& algorithm, const Bf16* weight, const Bf16* x, std::int32_t rows, void* y);
   std::vector<cublasLtMatmulAlgo_t> candidates(std::int32_t rows);
   bool serves(const cublasLtMatmulAlgo_t& candidate, std::int32_t rows);
-  bool choose(Trial& trial, const cublasLtMatmulAlgo_t& reference, std::int32_t most_rows);
+  bool choose(Trial& trial, const cublasLtMatmulAlgo_t& reference, const std::vector<cublasLtMatmulAlgo_t>& middling,
+              std::int32_t most_rows);
 
   cublasLtHandle_t handle_;
   Queue& queue_;
