@@ -225,6 +225,26 @@ TEST_CASE("sampling: top-k keeps exactly k of different weights, and top-p looks
   }
 }
 
+TEST_CASE("sampling: many small weights in one bin outweigh a large one") {
+  // Two thirds of the mass are 1,400 weights of 2^-10 to 2^-9, below 2^32 units each and far above it together.
+  std::vector<Row> rows;
+  for (int i = 0; i < 12; ++i) {
+    Row row;
+    row.logits.assign(1401, 0.0f);
+    for (std::size_t id = 1; id < row.logits.size(); ++id) {
+      row.logits[id] = std::log(0x1p-10f * (1.1f + 0.8f * static_cast<float>(id * 37 % 101) / 101.0f));
+    }
+    row.request.temperature = 1;
+    row.request.top_p = 0.9f;
+    row.request.noise_stream = 5;
+    row.request.position = static_cast<std::uint32_t>(i);
+    rows.push_back(row);
+  }
+  const auto outcomes = sample(rows, 1);
+  for (std::size_t r = 0; r < rows.size(); ++r) check_row(rows[r], outcomes[r]);
+  CHECK(std::count_if(outcomes.begin(), outcomes.end(), [](const SampleOutcome& o) { return o.id > 0; }) >= 5);
+}
+
 TEST_CASE("sampling: a row alone has the bits it has in a batch") {
   const auto rows = make_rows(301);
   const auto together = sample(rows, 2);
