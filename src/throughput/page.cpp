@@ -80,7 +80,7 @@ void add_group_table(Page& page, const char* title, const Measurement& run, std:
 
 void add_ceilings(Page& page, const Measurement& run) {
   // There is no probe of a GPU, so that one without a data sheet has nothing to be compared with: which is said.
-  const bool sheets = std::any_of(run.group.begin(), run.group.end(), [](const auto& state) { return state.ceiling.flop_per_second <= 0; });
+  const bool sheets = run.work.layer_flop > 0 && std::any_of(run.group.begin(), run.group.end(), [](const auto& state) { return state.ceiling.flop_per_second <= 0; });
   page.add("<h3>What the processors can do</h3><div class=\"scroll\"><table class=\"wide figures\"><thead><tr><th>Group</th>"
            "<th>Where</th><th class=\"n\">Slots</th><th class=\"n\">Threads</th><th class=\"n\">Multiply-adds</th>"
            "<th class=\"n\">Memory reads</th>{}</tr></thead><tbody>", sheets ? "<th class=\"n\">Data sheet</th>" : "");
@@ -153,7 +153,7 @@ void add_histogram(Page& page, const Measurement& run) {
             last ? "more" : three_digits(1000 * cluster::step_bin_end(bin)), report::count_text(static_cast<std::int64_t>(bins[bin])));
   }
   // The edges between bars, as many as have room.
-  const auto stride = static_cast<std::size_t>(std::ceil(48 / bar));
+  const auto stride = static_cast<std::size_t>(std::ceil(38 / bar));
   for (std::size_t edge = begin; edge <= end; edge += stride) {
     if (edge == bins.size()) break;
     svg.line("grid", x(edge), bottom, x(edge), bottom + 5);
@@ -233,14 +233,21 @@ std::string title(const Measurement& run) {
   return fmt::format("{} scaling, {} group{}", run.series == "strong" ? "Strong" : "Weak", run.groups, run.groups == 1 ? "" : "s");
 }
 
+/// What was asked, in a line: "160 calls (0 failed), 32 prompts of 395 tokens …".
+std::string asked_text(const Measurement& run) {
+  std::string text = fmt::format("{} calls ({} failed)", report::count_text(static_cast<std::int64_t>(run.asked.calls)), run.failed);
+  if (run.asked.prompt_tokens > 0) {
+    const auto prompts = static_cast<double>(run.asked.prompts), tokens = static_cast<double>(run.asked.prompt_tokens);
+    text += fmt::format(", {} prompts of {:.0f} tokens, {:.0f} % of them common beginnings; {} pictures", run.asked.prompts, tokens / prompts,
+                        100 - 100 * static_cast<double>(run.asked.distinct_prompt_tokens) / tokens, run.asked.images);
+  }
+  return text;
+}
+
 void add_run(Page& page, const Measurement& run) {
-  page.add("<section><h2>{}</h2><p class=\"meta\">{} calls ({} failed), {} prompts of {:.0f} tokens, {:.0f} % of them common beginnings; "
-           "{} pictures; {:.2f} s; first judgement after {:.2f} s{}</p><div class=\"panels\">",
-           title(run), run.asked.calls, run.failed, run.asked.prompts,
-           static_cast<double>(run.asked.prompt_tokens) / static_cast<double>(std::max<std::uint64_t>(1, run.asked.prompts)),
-           100 - 100 * static_cast<double>(run.asked.distinct_prompt_tokens) /
-                     static_cast<double>(std::max<std::uint64_t>(1, run.asked.prompt_tokens)),
-           run.asked.images, run.wall_seconds, run.first_judgement_seconds, run.series.empty() ? " from the start of the program" : "");
+  page.add("<section><h2>{}</h2><p class=\"meta\">{}; {}; first judgement after {}{}</p><div class=\"panels\">", title(run), asked_text(run),
+           report::duration_text(run.wall_seconds), report::duration_text(run.first_judgement_seconds),
+           run.series.empty() ? " from the start of the program" : "");
   add_figures(page, run);
   add_times(page, run);
   add_histogram(page, run);

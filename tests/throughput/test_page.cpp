@@ -73,6 +73,7 @@ TEST_CASE("the page of a measurement has units, axes and where the time went") {
   CHECK(contains(page, "length of a step in ms (across) and number of steps (up)"));
   CHECK(contains(page, ">1\u202F000</text>"));  // a tick of the histogram
   CHECK(contains(page, "a &lt;place&gt;"));
+  CHECK_FALSE(contains(page, "common beginnings;"));  // of prompts that were not counted
   // One group: its figures are those of the run. No GPU: nothing about data sheets.
   CHECK_FALSE(contains(page, "Speed of each group"));
   CHECK_FALSE(contains(page, "data sheet"));
