@@ -60,9 +60,10 @@ void Product::multiply(const CudaLinear& weight, const Bf16* x, std::int32_t row
   }
   for (std::int32_t first = 0; first < rows; first += kRowsOfParts) {
     const std::int32_t part = std::min(kRowsOfParts, rows - first);
-    plan.run(weight.weight, nullptr, x + std::size_t(first) * std::size_t(shape.in), part, parts_.data());
-    ASSIZE_LAUNCH(kernels::cuda::sum_parts(parts_.data(), shape.pieces, nullptr, part, shape.out,
-                                           y + std::size_t(first) * std::size_t(shape.out), queue_.kernels()));
+    plan.run(weight.weight, nullptr, x, part, parts_.data());
+    ASSIZE_LAUNCH(kernels::cuda::sum_parts(parts_.data(), shape.pieces, nullptr, part, shape.out, y, queue_.kernels()));
+    x += std::int64_t{part} * shape.in;
+    y += std::int64_t{part} * shape.out;
   }
 }
 

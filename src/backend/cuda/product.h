@@ -20,8 +20,8 @@ class Product {
   /// `f32`: for multiply_f32; `most_rows`: what a product will have at most, 0 if that is not known.
   void prepare(const CudaLinear& weight, bool f32, std::int32_t most_rows = 0);
 
-  /// y[r] = bf16(W x[r] + bias), rows of out_features. The sum over k is one for short rows of a weight without bias; a
-  /// long one is four, added in order (see product_pieces).
+  /// y[r] = bf16(W x[r] + bias), rows of out_features. One sum over k; for a narrow weight with long rows and no bias
+  /// four, added in order.
   void multiply(const CudaLinear& weight, const Bf16* x, std::int32_t rows, Bf16* y);
   /// y[r] = W x[r] in f32, without the bias.
   void multiply_f32(const CudaLinear& weight, const Bf16* x, std::int32_t rows, float* y);

@@ -6,8 +6,8 @@
 namespace assize::backend::cuda {
 
 void fill_random(Queue& queue, Bf16* to, std::size_t count) {
-  // Drawn once, then repeated: the odd length keeps rows of usual widths from being equal.
-  std::vector<Bf16> drawn(std::min<std::size_t>(count, (std::size_t{1} << 20) + 7));
+  // Some are drawn, then repeated: more than the longest row has, and so that rows of usual widths are not equal.
+  std::vector<Bf16> drawn(std::min<std::size_t>(count, (std::size_t{1} << 16) + 7));
   std::minstd_rand random(20261126);
   for (Bf16& value : drawn) {
     float sum = 0;
