@@ -1,5 +1,7 @@
 #include "kernels/cpu/linear.h"
 
+#include <cstring>
+
 #include "hwy/cache_control.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -32,6 +34,58 @@ inline constexpr std::int64_t kBlockK = 640;
 /// With one tile, each weight is read once: it is asked for this far ahead in its own panel, since the panels are more
 /// streams than the hardware follows well. With several tiles, they ask for the next panel together.
 constexpr std::size_t prefetch_bytes(int panels) { return panels == 1 ? 4096 : 1024; }
+
+#if HWY_TARGET == HWY_AVX2  // eight lanes suffice to move numbers
+/// Columns of an 8 x 8 matrix of rows.
+HWY_INLINE HWY_ATTR void transpose(F32 (&row)[8]) {
+  const F32Tag d;
+  const hn::Repartition<double, F32Tag> dd;
+  F32 twos[8], fours[8];
+  unroll<4>([&](int i) ASSIZE_INLINE_LAMBDA {
+    twos[2 * i] = hn::InterleaveLower(d, row[2 * i], row[2 * i + 1]);
+    twos[2 * i + 1] = hn::InterleaveUpper(d, row[2 * i], row[2 * i + 1]);
+  });
+  unroll<4>([&](int i) ASSIZE_INLINE_LAMBDA {
+    const auto low = hn::BitCast(dd, twos[i / 2 * 4 + i % 2]), high = hn::BitCast(dd, twos[i / 2 * 4 + i % 2 + 2]);
+    fours[i / 2 * 4 + i % 2 * 2] = hn::BitCast(d, hn::InterleaveLower(dd, low, high));
+    fours[i / 2 * 4 + i % 2 * 2 + 1] = hn::BitCast(d, hn::InterleaveUpper(dd, low, high));
+  });
+  unroll<4>([&](int i) ASSIZE_INLINE_LAMBDA {
+    row[i] = hn::ConcatLowerLower(d, fours[i + 4], fours[i]);
+    row[i + 4] = hn::ConcatUpperUpper(d, fours[i + 4], fours[i]);
+  });
+}
+
+HWY_ATTR void pack_rows(const float* x, std::size_t stride, int rows, int padded, std::int64_t k, float* tile) {
+  constexpr int kLanesOfK = 8;
+  const F32Tag d;
+  std::int64_t done = 0;
+  if (padded == 1) {
+    std::memcpy(tile, x, static_cast<std::size_t>(k) * sizeof(float));
+    return;
+  }
+  // A store of eight rows runs into the next k, or beyond the tile: the next store mends the first, and the last k are
+  // left to the loop below.
+  const std::int64_t slack = (kLanesOfK + padded - 1) / padded;
+  for (; done + kLanesOfK + slack <= k; done += kLanesOfK) {
+    F32 column[2][8];
+    const int parts = padded > kLanesOfK ? 2 : 1;
+    for (int p = 0; p < parts; ++p) {
+      for (int r = 0; r < kLanesOfK; ++r) {
+        const int row = p * kLanesOfK + r;
+        column[p][r] = row < rows ? hn::LoadU(d, x + static_cast<std::size_t>(row) * stride + done) : hn::Zero(d);
+      }
+      transpose(column[p]);
+    }
+    for (int i = 0; i < kLanesOfK; ++i)
+      for (int p = 0; p < parts; ++p) hn::StoreU(column[p][i], d, tile + (done + i) * padded + p * kLanesOfK);
+  }
+  for (; done < k; ++done) {
+    for (int r = 0; r < rows; ++r) tile[done * padded + r] = x[static_cast<std::size_t>(r) * stride + static_cast<std::size_t>(done)];
+    for (int r = rows; r < padded; ++r) tile[done * padded + r] = 0.0f;
+  }
+}
+#endif
 
 /// A range of k within one segment; `length` < 0 after the last one.
 struct Block {
@@ -347,6 +401,10 @@ std::size_t linear_scratch_floats(const Segments& segments, int rows, int panel_
   return segments.count == 1 ? 0
                              : std::size_t{2} * static_cast<std::size_t>(rows) *
                                    static_cast<std::size_t>(panel_count) * kPanelColumns;
+}
+
+void pack_rows(const float* x, std::size_t stride, int rows, int padded, std::int64_t k, float* tile) {
+  N_AVX2::pack_rows(x, stride, rows, padded, k, tile);
 }
 
 void linear(InstructionSet set, const LinearTask& task) {

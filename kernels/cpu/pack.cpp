@@ -68,15 +68,4 @@ int next_tile_rows(InstructionSet set, int remaining, int* padded) {
   return rows;
 }
 
-void pack_rows(const float* x, std::size_t stride, int rows, int padded, std::int64_t k, float* tile) {
-  if (padded == 1) {
-    std::memcpy(tile, x, static_cast<std::size_t>(k) * sizeof(float));
-    return;
-  }
-  for (std::int64_t i = 0; i < k; ++i) {
-    for (int r = 0; r < rows; ++r) tile[i * padded + r] = x[static_cast<std::size_t>(r) * stride + i];
-    for (int r = rows; r < padded; ++r) tile[i * padded + r] = 0.0f;
-  }
-}
-
 }  // namespace assize::kernels

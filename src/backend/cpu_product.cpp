@@ -1,75 +1,97 @@
 #include "backend/cpu_product.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace assize::backend {
 
 namespace {
 
-/// Rows of x that are packed and multiplied at a time: a block of their k stays in the second-level cache.
+/// Rows of x that meet a panel together: a block of their k stays in the second-level cache.
 constexpr std::int32_t kBlockRows = 96;
+/// Rows that are packed at a time, which bounds the memory for them.
+constexpr std::int32_t kMostRows = 1024;
 /// Most weights and most outputs of one task.
 constexpr std::size_t kTaskWeightBytes = std::size_t{512} << 10, kTaskOutputBytes = std::size_t{128} << 10;
+/// Tasks for each thread, if there are as many panels: whoever is held up leaves the rest to the others.
+constexpr int kTasksPerThread = 4;
+
+constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+/// Part `index` of `parts` almost equal parts of `count`.
+constexpr std::pair<int, int> part_of(int count, int parts, int index) {
+  const auto bound = [&](int i) { return static_cast<int>(std::int64_t{count} * i / parts); };
+  return {bound(index), bound(index + 1)};
+}
 
 }  // namespace
 
 void CpuProduct::multiply(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
                           const float* bias, float* y, std::size_t y_stride) {
-  for (std::int32_t first = 0; first < rows; first += kBlockRows)
-    multiply_block(weight, x + static_cast<std::size_t>(first) * x_stride, x_stride,
-                   std::min(kBlockRows, rows - first), bias, y + static_cast<std::size_t>(first) * y_stride,
-                   y_stride);
+  for (std::int32_t first = 0; first < rows; first += kMostRows)
+    multiply_rows(weight, x + static_cast<std::size_t>(first) * x_stride, x_stride, std::min(kMostRows, rows - first), bias,
+                  y + static_cast<std::size_t>(first) * y_stride, y_stride);
 }
 
-void CpuProduct::multiply_block(const CpuLinear& weight, const float* x, std::size_t x_stride,
-                                std::int32_t rows, const float* bias, float* y, std::size_t y_stride) {
-  const auto k = static_cast<std::size_t>(weight.in_features);
-  kernels::RowTile tiles[kBlockRows];
-  std::size_t offsets[kBlockRows];  // floats into packed_rows_
-  int first_rows[kBlockRows], tile_count = 0;
-  std::size_t floats_used = 0;
-  for (std::int32_t first = 0; first < rows; ++tile_count) {
-    kernels::RowTile& tile = tiles[tile_count];
+void CpuProduct::pack(const float* x, std::size_t x_stride, std::int32_t rows, std::int32_t k) {
+  tiles_.clear();
+  first_rows_.clear();
+  for (std::int32_t first = 0; first < rows; first += tiles_.back().rows) {
+    kernels::RowTile tile;
     tile.rows = kernels::next_tile_rows(set_, rows - first, &tile.padded_rows);
-    first_rows[tile_count] = first;
-    offsets[tile_count] = floats_used;
-    floats_used += static_cast<std::size_t>(tile.padded_rows) * k;
-    first += tile.rows;
+    tiles_.push_back(tile);
+    first_rows_.push_back(first);
   }
-  if (rows > 1) {
-    packed_rows_.reserve(floats_used * sizeof(float));
-    pool_.run(tile_count, [&](int t, int) {
-      float* packed = packed_rows_.floats() + offsets[t];
-      kernels::pack_rows(x + static_cast<std::size_t>(first_rows[t]) * x_stride, x_stride, tiles[t].rows,
-                         tiles[t].padded_rows, weight.in_features, packed);
-      tiles[t].x = packed;
-    });
-  } else {
-    tiles[0].x = x;
+  if (rows == 1) {
+    tiles_[0].x = x;
+    return;
   }
-  const int step = kernels::tile_panels(set_, tiles[0].padded_rows);
-  const int balanced = weight.panel_count / (4 * pool_.threads());
-  const std::size_t cached = tile_count == 1
-                                 ? kTaskWeightBytes / std::max<std::size_t>(1, weight.panel_bytes)
-                                 : kTaskOutputBytes / (static_cast<std::size_t>(rows) * kernels::kPanelColumns * sizeof(float));
-  const int task_panels = std::max(1, (std::min(balanced, static_cast<int>(cached)) + step - 1) / step) * step;
-  const std::size_t scratch_floats = kernels::linear_scratch_floats(weight.segments, rows, task_panels);
+  std::size_t floats = 0;
+  for (const auto& tile : tiles_) floats += static_cast<std::size_t>(tile.padded_rows) * static_cast<std::size_t>(k);
+  packed_rows_.reserve(floats * sizeof(float));
+  float* at = packed_rows_.floats();
+  for (auto& tile : tiles_) {
+    tile.x = at;
+    at += static_cast<std::size_t>(tile.padded_rows) * static_cast<std::size_t>(k);
+  }
+  pool_.run(static_cast<int>(tiles_.size()), [&](int t, int) {
+    const auto index = static_cast<std::size_t>(t);
+    const auto& tile = tiles_[index];
+    kernels::pack_rows(x + static_cast<std::size_t>(first_rows_[index]) * x_stride, x_stride, tile.rows, tile.padded_rows, k,
+                       packed_rows_.floats() + (tile.x - packed_rows_.floats()));
+  });
+}
+
+void CpuProduct::multiply_rows(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
+                               const float* bias, float* y, std::size_t y_stride) {
+  pack(x, x_stride, rows, weight.in_features);
+  const int tile_count = static_cast<int>(tiles_.size());
+  const int blocks = ceil_div(rows, kBlockRows), block_rows = std::min(rows, kBlockRows + kernels::kMaxTileRows);
+  // Ranges of panels are cut where a register tile ends.
+  const int step = kernels::tile_panels(set_, tiles_[0].padded_rows), groups = ceil_div(weight.panel_count, step);
+  const std::size_t group_bytes = tile_count == 1 ? weight.panel_bytes * static_cast<std::size_t>(step) : static_cast<std::size_t>(block_rows) * kernels::kPanelColumns * sizeof(float) * static_cast<std::size_t>(step);
+  const std::size_t most_groups = std::max<std::size_t>(1, (tile_count == 1 ? kTaskWeightBytes : kTaskOutputBytes) / group_bytes);
+  const int wanted = std::max(ceil_div(kTasksPerThread * pool_.threads(), blocks), ceil_div(groups, static_cast<int>(most_groups)));
+  const int ranges = std::min(groups, ceil_div(wanted, pool_.threads()) * pool_.threads());
+  const std::size_t scratch_floats = kernels::linear_scratch_floats(weight.segments, block_rows, ceil_div(groups, ranges) * step);
   scratch_.reserve(scratch_floats * sizeof(float) * static_cast<std::size_t>(pool_.threads()));
-  pool_.run((weight.panel_count + task_panels - 1) / task_panels, [&](int index, int thread) {
-    const int panel = index * task_panels;
+  pool_.run(blocks * ranges, [&](int index, int thread) {
+    const auto [first_tile, end_tile] = part_of(tile_count, blocks, index / ranges);
+    const auto [first_group, end_group] = part_of(groups, ranges, index % ranges);
+    const int panel = first_group * step;
     const auto column = static_cast<std::size_t>(panel) * kernels::kPanelColumns;
     kernels::LinearTask task;
     task.type = weight.type;
     task.segments = weight.segments;
-    task.tiles = tiles;
-    task.tile_count = tile_count;
+    task.tiles = tiles_.data() + first_tile;
+    task.tile_count = end_tile - first_tile;
     task.panels = weight.panels.get() + static_cast<std::size_t>(panel) * weight.panel_bytes;
     task.panel_stride_bytes = weight.panel_bytes;
-    task.panel_count = std::min(task_panels, weight.panel_count - panel);
+    task.panel_count = std::min(end_group * step, weight.panel_count) - panel;
     task.columns =
         std::min(task.panel_count * kernels::kPanelColumns, weight.out_features - static_cast<int>(column));
     task.bias = bias ? bias + column : nullptr;
-    task.y = y + column;
+    task.y = y + static_cast<std::size_t>(first_rows_[static_cast<std::size_t>(first_tile)]) * y_stride + column;
     task.y_stride = y_stride;
     task.scratch = scratch_.floats() + static_cast<std::size_t>(thread) * scratch_floats;
     kernels::linear(set_, task);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "backend/buffer.h"
 #include "backend/cpu_weights.h"
 #include "backend/thread_pool.h"
@@ -7,7 +9,7 @@
 
 namespace assize::backend {
 
-/// Products with packed weights, cut into tasks of panels. How they are cut changes no bit.
+/// Products with packed weights, cut into tasks of rows and panels. How they are cut changes no bit.
 class CpuProduct {
  public:
   CpuProduct(kernels::InstructionSet set, ThreadPool& pool) : set_(set), pool_(pool) {}
@@ -17,11 +19,15 @@ class CpuProduct {
                 const float* bias, float* y, std::size_t y_stride);
 
  private:
-  void multiply_block(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
-                      const float* bias, float* y, std::size_t y_stride);
+  void multiply_rows(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
+                     const float* bias, float* y, std::size_t y_stride);
+  /// Cuts rows of x into tiles_ and packs them.
+  void pack(const float* x, std::size_t x_stride, std::int32_t rows, std::int32_t k);
 
   kernels::InstructionSet set_;
   ThreadPool& pool_;
+  std::vector<kernels::RowTile> tiles_;
+  std::vector<std::int32_t> first_rows_;  ///< of each tile
   Buffer packed_rows_;
   Buffer scratch_;  ///< of each thread in turn
 };

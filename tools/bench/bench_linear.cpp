@@ -43,7 +43,7 @@ void shapes(benchmark::internal::Benchmark* bench) {
                                {1152, 896},
                                {9728, 896},
                                {896, 4864}})
-      for (const int rows : {1, 4, 8, 16, 32, 64, 256}) bench->Args({rows, n, k, threads});
+      for (const int rows : {1, 4, 8, 16, 32, 64, 256, 512}) bench->Args({rows, n, k, threads});
 }
 
 BENCHMARK(linear)->Apply(shapes);
