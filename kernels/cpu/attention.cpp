@@ -22,6 +22,10 @@ inline constexpr int kTileRows = 6;
 /// Vectors across of a tile: more of them where there are few rows, because an accumulator waits for itself.
 constexpr int tile_vectors(int rows) { return HWY_TARGET == HWY_AVX3 ? 4 : rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
 
+/// Floats from row to row of scores, and of queries and values: an odd number of cache lines, so that neighbouring rows
+/// lie in different sets of the cache.
+inline constexpr std::size_t kScoreStride = kKvChunkTokens + 16, kDimStride = kMaxHeadDim + 16;
+
 enum class Start { zero, stored };
 
 /// A product c (+)= a b: `rows` of a and c, `count` of k, `columns` across (a multiple of 16).
@@ -99,19 +103,19 @@ HWY_ATTR void softmax_chunk(float* scores, int count, float scale, float& maximu
   const F32Tag d;
   const int padded = (count + 15) / 16 * 16;
   for (int j = count; j < padded; ++j) scores[j] = -HUGE_VALF;
-  F32 top = hn::Set(d, -HUGE_VALF);
-  for (int j = 0; j < padded; j += static_cast<int>(kLanes)) {
-    const F32 s = hn::Mul(hn::LoadU(d, scores + j), hn::Set(d, scale));
-    hn::StoreU(s, d, scores + j);
-    top = hn::Max(top, s);
-  }
-  maximum = hn::GetLane(hn::MaxOfLanes(d, top));
+  // Rounding keeps order: the greatest product is the product of the greatest.
+  F32 top[kParts];
+  for (std::size_t p = 0; p < kParts; ++p) top[p] = hn::Set(d, -HUGE_VALF);
+  for (int j = 0; j < padded; j += static_cast<int>(kVirtualLanes))
+    for (std::size_t p = 0; p < kParts; ++p) top[p] = hn::Max(top[p], hn::LoadU(d, scores + j + p * kLanes));
+  for (std::size_t p = 1; p < kParts; ++p) top[0] = hn::Max(top[0], top[p]);
+  maximum = hn::GetLane(hn::MaxOfLanes(d, top[0])) * scale;
   F32 sum[kParts];
   for (std::size_t p = 0; p < kParts; ++p) sum[p] = hn::Zero(d);
   for (int j = 0; j < padded; j += static_cast<int>(kVirtualLanes))
     for (std::size_t p = 0; p < kParts; ++p) {
       float* at = scores + j + p * kLanes;
-      const F32 weight = exp_f32(hn::Sub(hn::LoadU(d, at), hn::Set(d, maximum)));
+      const F32 weight = exp_f32(hn::Sub(hn::Mul(hn::LoadU(d, at), hn::Set(d, scale)), hn::Set(d, maximum)));
       hn::StoreU(weight, d, at);
       sum[p] = hn::Add(sum[p], weight);
     }
@@ -137,8 +141,8 @@ HWY_ATTR void merge_chunk(float& maximum, float& total, float* value, float next
 }
 
 struct Scratch {
-  float* scores;  ///< [rows][kKvChunkTokens]
-  float* q;       ///< [rows][kMaxHeadDim], as the next two
+  float* scores;  ///< [rows][kScoreStride]
+  float* q;       ///< [rows][kDimStride], as the next two
   float* part;    ///< weighted values of the chunk
   float* value;   ///< weighted values of the chunks so far
 };
@@ -193,30 +197,30 @@ HWY_ATTR void each_piece(const AttentionTask& task, int start, int active, std::
 HWY_ATTR void chunk_scores(const AttentionTask& task, const Scratch& scratch, int start, int active) {
   const float* first_values = block_at(task, 0, start) + kKvBlockTokens * task.head_dim;
   each_piece(task, start, active, 0, first_values, [&](const Piece& piece, const float* next) HWY_ATTR {
-    multiply_rows<kMaxHeadDim, Start::zero>(
-        piece.rows, {scratch.q + piece.row * kMaxHeadDim, piece.block, kKvBlockTokens, task.head_dim,
-                     scratch.scores + piece.row * kKvChunkTokens + (piece.key - start), kKvChunkTokens, kKvBlockTokens, next});
+    multiply_rows<kDimStride, Start::zero>(
+        piece.rows, {scratch.q + piece.row * kDimStride, piece.block, kKvBlockTokens, task.head_dim,
+                     scratch.scores + piece.row * kScoreStride + (piece.key - start), kScoreStride, kKvBlockTokens, next});
   });
 }
 
 HWY_ATTR void chunk_values(const AttentionTask& task, const Scratch& scratch, int start, int active) {
-  std::memset(scratch.part, 0, static_cast<std::size_t>(active) * kMaxHeadDim * sizeof(float));
+  std::memset(scratch.part, 0, static_cast<std::size_t>(active) * kDimStride * sizeof(float));
   const int dim = task.head_dim, next_chunk = start + kKvChunkTokens;
   const auto stride = static_cast<std::size_t>(dim);
   const std::size_t offset = kKvBlockTokens * stride;
   const float* after = task.rows[0].keys > next_chunk ? block_at(task, 0, next_chunk) : task.after;
   each_piece(task, start, active, offset, after, [&](const Piece& piece, const float* next) HWY_ATTR {
     const float* values = piece.block + offset;
-    const float* weights = scratch.scores + piece.row * kKvChunkTokens + (piece.key - start);
-    float* part = scratch.part + piece.row * kMaxHeadDim;
+    const float* weights = scratch.scores + piece.row * kScoreStride + (piece.key - start);
+    float* part = scratch.part + piece.row * kDimStride;
     // The keys that all rows of the tile see, then each row's own rest: keys stay in order in every row.
     const int joint = std::min(kKvBlockTokens, task.rows[piece.row + piece.rows - 1].keys - piece.key);
-    multiply_rows<kKvChunkTokens, Start::stored>(piece.rows, {weights, values, stride, joint, part, kMaxHeadDim, dim, next});
+    multiply_rows<kScoreStride, Start::stored>(piece.rows, {weights, values, stride, joint, part, kDimStride, dim, next});
     for (int r = 0; r < piece.rows; ++r) {
       const int own = std::min(kKvBlockTokens, task.rows[piece.row + r].keys - piece.key);
       if (own > joint)
-        multiply_columns<1, kKvChunkTokens, Start::stored>({weights + r * kKvChunkTokens + joint, values + joint * dim, stride,
-                                                            own - joint, part + r * kMaxHeadDim, kMaxHeadDim, dim, nullptr});
+        multiply_columns<1, kScoreStride, Start::stored>({weights + r * kScoreStride + joint, values + joint * dim, stride,
+                                                            own - joint, part + r * kDimStride, kDimStride, dim, nullptr});
     }
   });
 }
@@ -224,25 +228,25 @@ HWY_ATTR void chunk_values(const AttentionTask& task, const Scratch& scratch, in
 HWY_ATTR void attention(const AttentionTask& task, float* memory) {
   const F32Tag d;
   const std::size_t rows = kMaxAttentionRows;
-  const Scratch scratch{memory, memory + rows * kKvChunkTokens,
-                        memory + rows * (kKvChunkTokens + kMaxHeadDim),
-                        memory + rows * (kKvChunkTokens + 2 * kMaxHeadDim)};
+  const Scratch scratch{memory, memory + rows * kScoreStride,
+                        memory + rows * (kScoreStride + kDimStride),
+                        memory + rows * (kScoreStride + 2 * kDimStride)};
   const auto row_bytes = static_cast<std::size_t>(task.head_dim) * sizeof(float);
   float maximum[kMaxAttentionRows], total[kMaxAttentionRows];
   float next_maximum[kMaxAttentionRows], next_total[kMaxAttentionRows];
   for (int r = 0; r < task.row_count; ++r)
-    std::memcpy(scratch.q + r * kMaxHeadDim, task.rows[r].q, row_bytes);
+    std::memcpy(scratch.q + r * kDimStride, task.rows[r].q, row_bytes);
   int active = task.row_count;
   for (int start = 0; start < task.rows[0].keys; start += kKvChunkTokens) {
     while (task.rows[active - 1].keys <= start) --active;
     chunk_scores(task, scratch, start, active);
     for (int r = 0; r < active; ++r)
-      softmax_chunk(scratch.scores + r * kKvChunkTokens, std::min(kKvChunkTokens, task.rows[r].keys - start),
+      softmax_chunk(scratch.scores + r * kScoreStride, std::min(kKvChunkTokens, task.rows[r].keys - start),
                     task.scale, next_maximum[r], next_total[r]);
     chunk_values(task, scratch, start, active);
     for (int r = 0; r < active; ++r) {
-      float* value = scratch.value + r * kMaxHeadDim;
-      const float* part = scratch.part + r * kMaxHeadDim;
+      float* value = scratch.value + r * kDimStride;
+      const float* part = scratch.part + r * kDimStride;
       if (start == 0) {
         maximum[r] = next_maximum[r];
         total[r] = next_total[r];
@@ -255,7 +259,7 @@ HWY_ATTR void attention(const AttentionTask& task, float* memory) {
   for (int r = 0; r < task.row_count; ++r) {
     const F32 inverse = hn::Set(d, 1.0f / total[r]);
     for (int i = 0; i < task.head_dim; i += static_cast<int>(kLanes))
-      hn::StoreU(hn::Mul(hn::LoadU(d, scratch.value + r * kMaxHeadDim + i), inverse), d,
+      hn::StoreU(hn::Mul(hn::LoadU(d, scratch.value + r * kDimStride + i), inverse), d,
                  task.rows[r].out + i);
   }
 }

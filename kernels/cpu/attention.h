@@ -48,7 +48,7 @@ struct AttentionTask {
 
 /// Floats of scratch memory one call of `attention` uses, 64-byte aligned.
 inline constexpr std::size_t kAttentionScratchFloats =
-    std::size_t{kMaxAttentionRows} * (kKvChunkTokens + 3 * kMaxHeadDim);
+    std::size_t{kMaxAttentionRows} * (kKvChunkTokens + 16 + 3 * (kMaxHeadDim + 16));
 
 /// out = softmax(q K^T scale) V for each row. The arithmetic of a row is its own: score = fused multiply-add
 /// over head_dim in order, times scale; per chunk of 512 keys the maximum, e^(score - maximum), their sum in

@@ -21,7 +21,10 @@ void attention(benchmark::State& state, Company company) {
   auto& b = *bench.backend;
   const std::int32_t prompt_blocks = kPrompt / kBlockTokens;
   const std::int32_t blocks = company == Company::strangers ? kVotes * prompt_blocks : prompt_blocks + kVotes;
-  const auto cache = b.make_kv_cache(blocks, 1, kv_heads, dim);
+  // Sequences that share nothing read their keys and values from memory: the layers rotate over at least 256 MiB.
+  const std::int64_t layer_bytes = std::int64_t{blocks} * kBlockTokens * kv_heads * dim * 2 * 4;
+  const auto layers = static_cast<std::int32_t>(company == Company::strangers ? (std::int64_t{256} << 20) / layer_bytes + 1 : 1);
+  const auto cache = b.make_kv_cache(blocks, layers, kv_heads, dim);
   const std::int32_t width = (heads + 2 * kv_heads) * dim, rows = 512;
   const auto qkv = b.allocate(rows, width), out = b.allocate(rows, heads * dim);
   std::vector<float> values(static_cast<std::size_t>(rows) * static_cast<std::size_t>(width));
@@ -33,11 +36,12 @@ void attention(benchmark::State& state, Company company) {
   rope.component.assign(static_cast<std::size_t>(dim / 2), 0);
   const std::vector<std::int32_t> positions(3 * rows, 5);
   std::vector<std::int32_t> slots(rows);
-  for (std::int32_t slot = 0; slot < blocks * kBlockTokens; slot += rows) {
-    for (std::int32_t r = 0; r < rows; ++r)
-      slots[static_cast<std::size_t>(r)] = std::min(slot + r, blocks * kBlockTokens - 1);
-    b.rope_and_store(qkv, rows, heads, kv_heads, dim, rope, positions, slots, *cache, 0);
-  }
+  for (std::int32_t layer = 0; layer < layers; ++layer)
+    for (std::int32_t slot = 0; slot < blocks * kBlockTokens; slot += rows) {
+      for (std::int32_t r = 0; r < rows; ++r)
+        slots[static_cast<std::size_t>(r)] = std::min(slot + r, blocks * kBlockTokens - 1);
+      b.rope_and_store(qkv, rows, heads, kv_heads, dim, rope, positions, slots, *cache, layer);
+    }
 
   AttentionPlan plan;
   double scores = 0;  // query tokens x keys
@@ -55,7 +59,11 @@ void attention(benchmark::State& state, Company company) {
     if (company == Company::grouped_votes) plan.shared = {{0, kVotes, kPrompt - kBlockTokens}};
     scores = kVotes * double{kPrompt};
   }
-  for (auto _ : state) b.attention(qkv, heads, kv_heads, dim, plan, *cache, 0, out);
+  std::int32_t layer = 0;
+  for (auto _ : state) {
+    b.attention(qkv, heads, kv_heads, dim, plan, *cache, layer, out);
+    layer = (layer + 1) % layers;
+  }
   state.counters["flops"] =
       benchmark::Counter(4.0 * heads * dim * scores, benchmark::Counter::kIsIterationInvariantRate);
 }
