@@ -1,5 +1,6 @@
 #include "kernels/cpu/linear.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "hwy/cache_control.h"
@@ -31,9 +32,22 @@ constexpr int panels_for(int rows) {
 /// together, the block's part of x in the second.
 inline constexpr std::int64_t kBlockK = 640;
 
+/// From so many tiles on, panels are converted to fp32 a block of k at a time, this many weights. Converting for each tile
+/// anew costs a sixth more instructions, which shows as soon as a neighbour on the core's other hardware thread takes its
+/// share of them. AVX-512 needs fewer in the first place.
+inline constexpr int kUnpackTiles = 8, kUnpackedWeights = 320 * kPanelColumns;
+
 /// With one tile, each weight is read once: it is asked for this far ahead in its own panel, since the panels are more
-/// streams than the hardware follows well. With several tiles, they ask for the next panel together.
+/// streams than the hardware follows well.
 constexpr std::size_t prefetch_bytes(int panels) { return panels == 1 ? 4096 : 1024; }
+
+/// How the weights of a product lie: as stored, or fp32 [k][16].
+enum class Source { stored, unpacked };
+
+/// k of one step of the loop over k, and the most of them.
+inline constexpr int kMostStepK = 8;
+template <WeightType kType, Source kSource>
+inline constexpr int kStepK = kSource == Source::unpacked ? kMostStepK : kType == WeightType::bf16 ? 2 : 1;
 
 #if HWY_TARGET == HWY_AVX2  // eight lanes suffice to move numbers
 /// Columns of an 8 x 8 matrix of rows.
@@ -96,12 +110,13 @@ struct Block {
   bool is_last = true;
 };
 
-/// Equal parts of what is left of a segment, the first ones even: a short last block would cost as much as a long one.
+/// Equal parts of what is left of a segment, the first ones whole steps of the loop over k: a short last block would cost as
+/// much as a long one.
 inline void set_length(const Segments& segments, std::int64_t most, Block& block) {
   const std::int64_t left = segments.length[block.segment] - block.first;
   const std::int64_t parts = left > most ? (left + most - 1) / most : 1;
-  block.length = parts > 1 ? (left / parts + 1) / 2 * 2 : left;
-  block.is_last = parts <= 1;
+  block.length = parts > 1 ? std::min(most, (left / parts + kMostStepK - 1) / kMostStepK * kMostStepK) : left;
+  block.is_last = block.length == left;
 }
 
 inline Block first_block(const Segments& segments, std::int64_t most) {
@@ -139,31 +154,43 @@ struct TileTask {
   const std::byte* panels;
   std::size_t panel_stride;
   std::int64_t length;
-  const std::byte* ahead;  ///< what to have in the cache soon; moves on by `ahead_step` bytes a k (bf16: two k)
-  std::size_t ahead_step;
+  const std::byte* ahead;   ///< what to have in the cache soon; `ahead_step` bytes further with each step of the loop
+  std::size_t ahead_step, ahead_stride;
   int rows, columns;
   Sums from, add[2], to;
   const float* bias;
 };
 
-template <int P>
-HWY_INLINE HWY_ATTR void prefetch(const std::byte* at, std::size_t panel_stride) {
-  unroll<P>([&](int p) ASSIZE_INLINE_LAMBDA { hwy::Prefetch(at + static_cast<std::size_t>(p) * panel_stride); });
-}
-
-template <WeightType kType, int R, int P>
+template <WeightType kType, Source kSource, int R, int P>
 HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* static_cast<int>(kParts)>& sum) {
   const F32Tag d;
   const std::byte* HWY_RESTRICT at = task.panels;  // moves on through the first panel; the others are `stride` further
   const float* HWY_RESTRICT x = task.x;
-  const std::byte* ahead = task.ahead;
-  const std::size_t stride = task.panel_stride, ahead_step = task.ahead_step;
+  const std::size_t stride = task.panel_stride;
   const auto value = [&](int r) ASSIZE_INLINE_LAMBDA { return hn::Set(d, x[r]); };
   const auto vector_at = [&](int v, std::size_t bytes) ASSIZE_INLINE_LAMBDA {
     return at + static_cast<std::size_t>(v / static_cast<int>(kParts)) * stride +
            static_cast<std::size_t>(v % static_cast<int>(kParts)) * kLanes * bytes;
   };
-  if constexpr (kType == WeightType::bf16) {
+  const std::byte* ahead = task.ahead;
+  const std::size_t ahead_stride = task.ahead_stride, ahead_step = task.ahead_step;
+  const auto ask_ahead = [&] ASSIZE_INLINE_LAMBDA {
+    unroll<P>([&](int p) ASSIZE_INLINE_LAMBDA { __builtin_prefetch(ahead + static_cast<std::size_t>(p) * ahead_stride, 0, 2); });
+    ahead += ahead_step;
+  };
+  if constexpr (kSource == Source::unpacked) {
+    constexpr int kSteps = kStepK<kType, kSource>, kStepBytes = kPanelColumns * static_cast<int>(sizeof(float));
+    const auto step = [&](int k) ASSIZE_INLINE_LAMBDA {
+      rank_one(sum, [&](int r) ASSIZE_INLINE_LAMBDA { return hn::Set(d, x[k * R + r]); },
+               [&](int v) ASSIZE_INLINE_LAMBDA { return hn::Load(d, reinterpret_cast<const float*>(vector_at(v, 4) + k * kStepBytes)); });
+    };
+    std::int64_t left = task.length;
+    for (; left >= kSteps; left -= kSteps, x += kSteps * R, at += kSteps * kStepBytes) {
+      ask_ahead();
+      unroll<kSteps>(step);
+    }
+    for (; left > 0; --left, x += R, at += kStepBytes) step(0);
+  } else if constexpr (kType == WeightType::bf16) {
     const U32Tag du;
     const auto high = hn::Set(du, 0xFFFF0000u);
     const auto pair = [&](int v) ASSIZE_INLINE_LAMBDA { return hn::Load(du, reinterpret_cast<const std::uint32_t*>(vector_at(v, 4))); };
@@ -176,12 +203,11 @@ HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* s
     for (std::int64_t pairs = task.length / 2; pairs > 0; --pairs) {
       rank_one(sum, value, even);
       x += R;
-      prefetch<P>(ahead, stride);
+      ask_ahead();
       asm("" : "+r"(at));  // load the odd k again rather than hold all of it in registers
       rank_one(sum, value, odd);
       x += R;
       at += 2 * kPanelColumns * sizeof(std::uint16_t);
-      ahead += ahead_step;
     }
     if (task.length % 2 == 1) rank_one(sum, value, even);
   } else {
@@ -194,17 +220,16 @@ HWY_INLINE HWY_ATTR void add_products(const TileTask& task, Accumulators<R, P* s
       }
     };
     for (std::int64_t k = 0; k < task.length; ++k) {
-      prefetch<P>(ahead, stride);
+      ask_ahead();
       rank_one(sum, value, weight);
       at += kPanelColumns * weight_bytes(kType);
       x += R;
-      ahead += ahead_step;
     }
   }
 }
 
 /// P panels and all R rows of a tile.
-template <WeightType kType, int R, int P>
+template <WeightType kType, Source kSource, int R, int P>
 HWY_NOINLINE HWY_ATTR void whole_product(const TileTask& task) {
   const F32Tag d;
   Accumulators<R, P * static_cast<int>(kParts)> sum;
@@ -213,17 +238,18 @@ HWY_NOINLINE HWY_ATTR void whole_product(const TileTask& task) {
   } else {
     each_sum(sum, 0, [&](F32& s, std::size_t) ASSIZE_INLINE_LAMBDA { s = hn::Zero(d); });
   }
-  add_products<kType, R, P>(task, sum);
+  add_products<kType, kSource, R, P>(task, sum);
   for (const Sums& add : task.add)
     if (add.at)
       each_sum(sum, add.stride, [&](F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { s = hn::Add(hn::LoadU(d, add.at + at), s); });
   if (task.bias)
     each_sum(sum, 0, [&](F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { s = hn::Add(s, hn::LoadU(d, task.bias + at)); });
-  each_sum(sum, task.to.stride, [&](const F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { hn::StoreU(s, d, task.to.at + at); });
+  float* const to = task.to.at;
+  each_sum(sum, task.to.stride, [&](const F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { hn::StoreU(s, d, to + at); });
 }
 
 /// A tile at the edge of y: works on copies that have room for all rows and panels.
-template <WeightType kType, int R, int P>
+template <WeightType kType, Source kSource, int R, int P>
 HWY_NOINLINE HWY_ATTR void edge_product(const TileTask& task) {
   constexpr int kWidth = P * kPanelColumns;
   float copies[5][R * kWidth] = {};
@@ -243,135 +269,176 @@ HWY_NOINLINE HWY_ATTR void edge_product(const TileTask& task) {
     for (int c = 0; c < columns; ++c) copies[4][c] = task.bias[c];
     whole.bias = copies[4];
   }
-  whole_product<kType, R, P>(whole);
+  whole_product<kType, kSource, R, P>(whole);
   for (int r = 0; r < task.rows; ++r)
     for (int c = 0; c < columns; ++c) task.to.at[r * task.to.stride + c] = copies[3][r * kWidth + c];
 }
 
 /// The next P panels; `task` moves on to those after them.
-template <WeightType kType, int R, int P>
+template <WeightType kType, Source kSource, int R, int P>
 HWY_INLINE HWY_ATTR void panels_product(TileTask& task) {
   constexpr int kWidth = P * kPanelColumns;
   if (task.columns >= kWidth && task.rows == R) {
-    whole_product<kType, R, P>(task);
+    whole_product<kType, kSource, R, P>(task);
   } else {
-    edge_product<kType, R, P>(task);
+    edge_product<kType, kSource, R, P>(task);
   }
   for (Sums* sums : {&task.from, &task.add[0], &task.add[1], &task.to})
     if (sums->at) sums->at += kWidth;
   if (task.bias) task.bias += kWidth;
   task.panels += P * task.panel_stride;
-  task.ahead += P * task.panel_stride;
+  task.ahead += P * task.ahead_stride;
   task.columns -= kWidth;
 }
 
-template <WeightType kType, int R>
-HWY_ATTR void rows_product(TileTask& task, int panel_count) {
+template <WeightType kType, Source kSource, int R>
+HWY_ATTR void rows_product(const TileTask& whole, int panel_count) {
   constexpr int kP = panels_for(R);
+  if (panel_count == kP && whole.columns >= kP * kPanelColumns && whole.rows == R) return whole_product<kType, kSource, R, kP>(whole);
+  TileTask task = whole;
   int left = panel_count;
-  for (; left >= kP; left -= kP) panels_product<kType, R, kP>(task);
+  for (; left >= kP; left -= kP) panels_product<kType, kSource, R, kP>(task);
   if constexpr (kP > 4)
-    for (; left >= 4; left -= 4) panels_product<kType, R, 4>(task);
+    for (; left >= 4; left -= 4) panels_product<kType, kSource, R, 4>(task);
   if constexpr (kP > 2)
-    for (; left >= 2; left -= 2) panels_product<kType, R, 2>(task);
-  for (; left > 0; --left) panels_product<kType, R, 1>(task);
+    for (; left >= 2; left -= 2) panels_product<kType, kSource, R, 2>(task);
+  for (; left > 0; --left) panels_product<kType, kSource, R, 1>(task);
 }
 
-template <WeightType kType>
-HWY_ATTR void typed_product(TileTask& task, int padded_rows, int panel_count) {
+template <WeightType kType, Source kSource>
+HWY_ATTR void typed_product(const TileTask& task, int padded_rows, int panel_count) {
   switch (padded_rows) {
     case 1:
-      return rows_product<kType, 1>(task, panel_count);
+      return rows_product<kType, kSource, 1>(task, panel_count);
     case 2:
-      return rows_product<kType, 2>(task, panel_count);
+      return rows_product<kType, kSource, 2>(task, panel_count);
     case 3:
-      return rows_product<kType, 3>(task, panel_count);
+      return rows_product<kType, kSource, 3>(task, panel_count);
     case 4:
-      return rows_product<kType, 4>(task, panel_count);
+      return rows_product<kType, kSource, 4>(task, panel_count);
     case 5:
-      return rows_product<kType, 5>(task, panel_count);
+      return rows_product<kType, kSource, 5>(task, panel_count);
     case 6:
-      return rows_product<kType, 6>(task, panel_count);
+      return rows_product<kType, kSource, 6>(task, panel_count);
 #if HWY_TARGET == HWY_AVX3
     case 8:
-      return rows_product<kType, 8>(task, panel_count);
+      return rows_product<kType, kSource, 8>(task, panel_count);
     case 12:
-      return rows_product<kType, 12>(task, panel_count);
+      return rows_product<kType, kSource, 12>(task, panel_count);
 #endif
+  }
+}
+
+/// Where the sums of one block from `panel` on come from and go to, for the first of `rows` rows: segments 0 and 0 + 1 are
+/// summed in y, 1 and 3 in the first half of the scratch, 2 in the second.
+HWY_ATTR void set_sums(const LinearTask& task, const Block& block, int panel, int rows, TileTask& tile) {
+  const std::size_t column = static_cast<std::size_t>(panel) * kPanelColumns, width = static_cast<std::size_t>(task.panel_count) * kPanelColumns;
+  const Sums y{task.y + column, task.y_stride}, first{task.scratch + column, width},
+      second{task.scratch + static_cast<std::size_t>(rows) * width + column, width};
+  const Sums own = block.segment == 0 ? y : block.segment == 2 ? second : first;
+  const bool is_added = block.is_last && block.segment % 2 == 1;
+  tile.columns = task.columns - panel * kPanelColumns;
+  tile.from = block.first == 0 ? Sums{} : own;
+  tile.add[0] = is_added && block.segment == 3 ? second : Sums{};
+  tile.add[1] = is_added ? y : Sums{};
+  tile.to = is_added ? y : own;
+  tile.bias = task.bias && block.is_last && block.segment + 1 == task.segments.count ? task.bias + column : nullptr;
+}
+
+/// out [length][16] = the weights of one panel from `panel` on.
+template <WeightType kType>
+HWY_ATTR void unpack(const std::byte* panel, std::int64_t length, float* HWY_RESTRICT out) {
+  const F32Tag d;
+  if constexpr (kType == WeightType::f32) {
+    std::memcpy(out, panel, static_cast<std::size_t>(length) * kPanelColumns * sizeof(float));
+  } else if constexpr (kType == WeightType::f16) {
+    const hn::Rebind<hwy::float16_t, F32Tag> dh;
+    const auto* from = reinterpret_cast<const hwy::float16_t*>(panel);
+    for (std::int64_t i = 0; i < length * kPanelColumns; i += static_cast<std::int64_t>(kLanes))
+      hn::Store(hn::PromoteTo(d, hn::Load(dh, from + i)), d, out + i);
+  } else {
+    const U32Tag du;
+    const auto high = hn::Set(du, 0xFFFF0000u);
+    const auto* from = reinterpret_cast<const std::uint32_t*>(panel);
+    for (std::int64_t k = 0; k < length; k += 2, from += kPanelColumns, out += 2 * kPanelColumns)
+      for (std::size_t i = 0; i < kPanelColumns; i += kLanes) {
+        const auto pair = hn::Load(du, from + i);
+        hn::Store(hn::BitCast(d, hn::ShiftLeft<16>(pair)), d, out + i);
+        hn::Store(hn::BitCast(d, hn::And(pair, high)), d, out + kPanelColumns + i);
+      }
+  }
+}
+
+/// One tile: every panel is read once, as it is stored.
+template <WeightType kType>
+HWY_ATTR void multiply_tile(const LinearTask& task) {
+  const RowTile& x = task.tiles[0];
+  const int group = panels_for(x.padded_rows);
+  TileTask tile = {};
+  tile.panel_stride = tile.ahead_stride = task.panel_stride_bytes;
+  tile.ahead_step = kStepK<kType, Source::stored> * kPanelColumns * weight_bytes(kType);
+  tile.rows = x.rows;
+  for (int panel = 0; panel < task.panel_count; panel += group)
+    for (Block block = first_block(task.segments, INT64_MAX); block.length >= 0; block = next_block<kType>(task.segments, INT64_MAX, block)) {
+      tile.x = x.x + block.k * x.padded_rows;
+      tile.panels = task.panels + static_cast<std::size_t>(panel) * task.panel_stride_bytes + block.bytes;
+      tile.ahead = tile.panels + prefetch_bytes(group);
+      tile.length = block.length;
+      set_sums(task, block, panel, x.rows, tile);
+      typed_product<kType, Source::stored>(tile, x.padded_rows, std::min(group, task.panel_count - panel));
+    }
+}
+
+/// Several tiles: blocks of k, panels, tiles, so that all tiles find a panel's block in the cache.
+template <WeightType kType, Source kSource>
+HWY_ATTR void multiply_tiles(const LinearTask& task) {
+  constexpr bool kUnpacks = kSource == Source::unpacked;
+  HWY_ALIGN float unpacked[kUnpacks ? kUnpackedWeights + kPanelColumns : 1];  // an odd block of bf16 writes one k too many
+  const int group = panels_for(task.tiles[0].padded_rows);
+  const std::int64_t most = kUnpacks ? kUnpackedWeights / kPanelColumns / group : kBlockK;
+  const auto tiles = static_cast<std::size_t>(task.tile_count);
+  int rows = 0;
+  for (int t = 0; t < task.tile_count; ++t) rows += task.tiles[t].rows;
+
+  TileTask tile = {};
+  tile.panel_stride = kUnpacks ? static_cast<std::size_t>(most) * kPanelColumns * sizeof(float) : task.panel_stride_bytes;
+  tile.ahead_stride = task.panel_stride_bytes;
+  for (Block block = first_block(task.segments, most), next; block.length >= 0; block = next) {
+    next = next_block<kType>(task.segments, most, block);
+    const std::size_t steps = std::max<std::size_t>(1, static_cast<std::size_t>(block.length / kStepK<kType, kSource>));
+    tile.ahead_step = (next.bytes - block.bytes + tiles * steps - 1) / (tiles * steps);
+    tile.length = block.length;
+    for (int panel = 0; panel < task.panel_count; panel += group) {
+      const int panel_count = std::min(group, task.panel_count - panel);
+      const auto panel_at = [&](int p, const Block& b) { return task.panels + static_cast<std::size_t>(p) * task.panel_stride_bytes + b.bytes; };
+      if constexpr (kUnpacks)
+        for (int p = 0; p < panel_count; ++p) unpack<kType>(panel_at(panel + p, block), block.length, unpacked + p * most * kPanelColumns);
+      const std::byte* const panels = kUnpacks ? reinterpret_cast<const std::byte*>(unpacked) : panel_at(panel, block);
+      // The tiles ask for the next panels together, behind the last ones for the next block of the first.
+      const std::byte* soon = panel + group < task.panel_count ? panel_at(panel + group, block)
+                              : next.length >= 0               ? panel_at(0, next)
+                                                               : panel_at(task.panel_count, Block{});
+      set_sums(task, block, panel, rows, tile);
+      for (int t = 0; t < task.tile_count; ++t, soon += steps * tile.ahead_step) {
+        const RowTile& x = task.tiles[t];
+        tile.x = x.x + block.k * x.padded_rows;
+        tile.panels = panels;
+        tile.ahead = soon;
+        tile.rows = x.rows;
+        typed_product<kUnpacks ? WeightType::f32 : kType, kSource>(tile, x.padded_rows, panel_count);
+        for (Sums* sums : {&tile.from, &tile.add[0], &tile.add[1], &tile.to})
+          if (sums->at) sums->at += static_cast<std::size_t>(x.rows) * sums->stride;
+      }
+    }
   }
 }
 
 template <WeightType kType>
 HWY_ATTR void typed_linear(const LinearTask& task) {
-  const bool is_shared = task.tile_count > 1;
-  int group = 1, rows = 0;
-  for (int t = 0; t < task.tile_count; ++t) {
-    const int wanted = panels_for(task.tiles[t].padded_rows);
-    group = wanted > group ? wanted : group;
-    rows += task.tiles[t].rows;
-  }
-  const std::size_t width = static_cast<std::size_t>(task.panel_count) * kPanelColumns;
-  const std::size_t step_bytes = kPanelColumns * (kType == WeightType::f32 ? 4 : kType == WeightType::bf16 ? 4 : 2);
-
-  const auto multiply = [&](const Block& block, int panel, const std::byte* next) HWY_ATTR {
-    const std::size_t column = static_cast<std::size_t>(panel) * kPanelColumns;
-    const bool is_sum_done = block.is_last && block.segment + 1 == task.segments.count;
-    const std::byte* panels = task.panels + static_cast<std::size_t>(panel) * task.panel_stride_bytes + block.bytes;
-    const int panel_count = group < task.panel_count - panel ? group : task.panel_count - panel;
-    const auto tiles = static_cast<std::size_t>(task.tile_count);
-    const std::size_t steps = static_cast<std::size_t>(kType == WeightType::bf16 ? block.length / 2 : block.length);
-    TileTask tile;
-    tile.panel_stride = task.panel_stride_bytes;
-    tile.length = block.length;
-    tile.ahead_step = (step_bytes + tiles - 1) / tiles;
-    // Segments 0 and 0 + 1 are summed in y, 1 and 3 in the first half of the scratch, 2 in the second.
-    const bool is_in_y = block.segment == 0;
-    const bool is_added = block.is_last && block.segment % 2 == 1;
-    const std::size_t half = block.segment == 2 ? static_cast<std::size_t>(rows) * width : 0;
-    const std::size_t stride = is_in_y ? task.y_stride : width;
-    std::size_t row = 0;
-    for (std::size_t t = 0; t < tiles; ++t) {
-      const RowTile& x = task.tiles[t];
-      float* const y = task.y + row * task.y_stride + column;
-      float* const sums = is_in_y ? y : task.scratch + half + row * width + column;
-      // Pointers are set one by one: a pair that is copied whole right after would wait for its two stores.
-      tile.x = x.x + block.k * x.padded_rows;
-      tile.panels = panels;
-      tile.ahead = is_shared ? next + t * steps * tile.ahead_step : panels + prefetch_bytes(group);
-      tile.rows = x.rows;
-      tile.columns = task.columns - panel * kPanelColumns;
-      tile.from.at = block.first == 0 ? nullptr : sums;
-      tile.from.stride = stride;
-      tile.add[0].at =
-          is_added && block.segment == 3 ? task.scratch + (static_cast<std::size_t>(rows) + row) * width + column : nullptr;
-      tile.add[0].stride = width;
-      tile.add[1].at = is_added ? y : nullptr;
-      tile.add[1].stride = task.y_stride;
-      tile.to.at = is_added ? y : sums;
-      tile.to.stride = is_added ? task.y_stride : stride;
-      tile.bias = is_sum_done && task.bias ? task.bias + column : nullptr;
-      typed_product<kType>(tile, x.padded_rows, panel_count);
-      row += static_cast<std::size_t>(x.rows);
-    }
-  };
-
-  Block block = first_block(task.segments, is_shared ? kBlockK : INT64_MAX);
-  if (!is_shared) {
-    for (int panel = 0; panel < task.panel_count; panel += group)
-      for (Block b = block; b.length >= 0; b = next_block<kType>(task.segments, INT64_MAX, b)) multiply(b, panel, nullptr);
-    return;
-  }
-  while (block.length >= 0) {
-    const Block next = next_block<kType>(task.segments, kBlockK, block);
-    for (int panel = 0; panel < task.panel_count; panel += group) {
-      const bool is_last = panel + group >= task.panel_count;
-      const std::byte* soon = !is_last ? task.panels + static_cast<std::size_t>(panel + group) * task.panel_stride_bytes + block.bytes
-                              : next.length >= 0 ? task.panels + next.bytes
-                                                 : task.panels + static_cast<std::size_t>(task.panel_count) * task.panel_stride_bytes;
-      multiply(block, panel, soon);
-    }
-    block = next;
-  }
+#if HWY_TARGET == HWY_AVX2
+  if (task.tile_count >= kUnpackTiles) return multiply_tiles<kType, Source::unpacked>(task);
+#endif
+  task.tile_count > 1 ? multiply_tiles<kType, Source::stored>(task) : multiply_tile<kType>(task);
 }
 
 HWY_ATTR void linear(const LinearTask& task) {

@@ -8,7 +8,7 @@ namespace assize::backend {
 namespace {
 
 /// Rows of x that meet a panel together: a block of their k stays in the second-level cache.
-constexpr std::int32_t kBlockRows = 96;
+constexpr std::int32_t kBlockRows = 192;
 /// Rows that are packed at a time, which bounds the memory for them.
 constexpr std::int32_t kMostRows = 1024;
 /// Most weights and most outputs of one task.
