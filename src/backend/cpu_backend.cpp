@@ -21,8 +21,9 @@ namespace {
 
 using kernels::InstructionSet;
 
-/// Rows of one task of an elementwise operation.
-constexpr std::int32_t kRowsPerTask = 8;
+/// Most rows of one task of an elementwise operation.
+constexpr std::size_t kRowsPerTask = 8;
+
 InstructionSet choose_instruction_set(const std::string& wanted) {
   if (!kernels::cpu_has(InstructionSet::avx2))
     throw base::Error("this CPU has no AVX2 and FMA, which the CPU backend needs; run on a newer machine",
@@ -324,12 +325,20 @@ class CpuBackend final : public Backend {
 
   static std::size_t row_bytes(Activation x) { return static_cast<std::size_t>(x.cols) * sizeof(float); }
 
+  /// body(begin, end) for ranges of at most `most` rows, some for each thread.
+  template <class Body>
+  void for_ranges(std::size_t rows, std::size_t most, const Body& body) {
+    const std::size_t range = std::clamp<std::size_t>(rows / static_cast<std::size_t>(4 * pool_.threads()), 1, most);
+    pool_.run(static_cast<int>((rows + range - 1) / range), [&](int task, int) {
+      const std::size_t begin = static_cast<std::size_t>(task) * range;
+      body(begin, std::min(rows, begin + range));
+    });
+  }
+
   template <class Body>
   void for_rows(std::size_t rows, const Body& body) {
-    const int tasks = static_cast<int>((rows + kRowsPerTask - 1) / kRowsPerTask);
-    pool_.run(tasks, [&](int task, int) {
-      const std::size_t begin = static_cast<std::size_t>(task) * kRowsPerTask;
-      for (std::size_t r = begin; r < std::min(rows, begin + kRowsPerTask); ++r) body(r);
+    for_ranges(rows, kRowsPerTask, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t r = begin; r < end; ++r) body(r);
     });
   }
 
@@ -337,19 +346,26 @@ class CpuBackend final : public Backend {
                         std::int32_t head_dim, const RopeTable& table, std::span<const std::int32_t> slots,
                         const CpuKvCache& cache, std::int32_t layer) {
     const std::int32_t half = head_dim / 2;
-    for_rows(static_cast<std::size_t>(rows), [&](std::size_t r) {
-      float* row = row_of(qkv, static_cast<std::int64_t>(r));
-      const float* cosines = table.cosines() + r * static_cast<std::size_t>(half);
-      const float* sines = table.sines() + r * static_cast<std::size_t>(half);
-      for (std::int32_t h = 0; h < heads + kv_heads; ++h)
-        kernels::rotate_half(set_, row + h * head_dim, cosines, sines, half);
-      const float* keys = row + heads * head_dim;
-      const float* values = keys + kv_heads * head_dim;
-      float* block =
-          cache.layer_data(layer) + static_cast<std::size_t>(slots[r] / kBlockTokens) * cache.block_floats();
-      for (std::int32_t h = 0; h < kv_heads; ++h)
-        kernels::store_kv(block + static_cast<std::size_t>(h) * kernels::kv_block_floats(head_dim),
-                          slots[r] % kBlockTokens, keys + h * head_dim, values + h * head_dim, head_dim);
+    float* const data = cache.layer_data(layer);
+    for_ranges(static_cast<std::size_t>(rows), kernels::kLineTokens, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t r = begin; r < end; ++r)
+        for (std::int32_t h = 0; h < heads + kv_heads; ++h)
+          kernels::rotate_half(set_, row_of(qkv, static_cast<std::int64_t>(r)) + h * head_dim,
+                               table.cosines() + r * static_cast<std::size_t>(half), table.sines() + r * static_cast<std::size_t>(half), half);
+      // Head by head: the lines of one token's keys in all heads would not fit the sets of the cache they fall into.
+      for (std::int32_t h = 0; h < kv_heads; ++h) {
+        const auto block_of = [&](std::size_t r) {
+          return data + static_cast<std::size_t>(slots[r] / kBlockTokens) * cache.block_floats() +
+                 static_cast<std::size_t>(h) * kernels::kv_block_floats(head_dim);
+        };
+        for (std::size_t r = begin; r < end; ++r) {
+          // The next token's entries are in the cache if it follows in the same lines.
+          if (const std::size_t next = r + 1; next < end && (slots[next] != slots[r] + 1 || slots[next] % kernels::kLineTokens == 0))
+            kernels::prefetch_kv(block_of(next), slots[next] % kBlockTokens, head_dim);
+          const float* keys = row_of(qkv, static_cast<std::int64_t>(r)) + (heads + h) * head_dim;
+          kernels::store_kv(block_of(r), slots[r] % kBlockTokens, keys, keys + kv_heads * head_dim, head_dim);
+        }
+      }
     });
   }
 
