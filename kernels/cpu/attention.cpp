@@ -26,7 +26,18 @@ constexpr int tile_vectors(int rows) { return HWY_TARGET == HWY_AVX3 ? 4 : rows 
 /// lie in different sets of the cache.
 inline constexpr std::size_t kScoreStride = kKvChunkTokens + 16, kDimStride = kMaxHeadDim + 16;
 
+/// k of a step of a product's loop; floats of a cache line.
+inline constexpr int kStepK = 4, kLine = 16;
+
 enum class Start { zero, stored };
+
+/// Memory that the products of some pieces ask for together, so that the next block is in the cache when its turn comes. It
+/// is asked for evenly: a burst would hold up what the products themselves load.
+struct Stream {
+  const float* next = nullptr;
+  int lines = 0;       ///< still to be asked for
+  int step_lines = 0;  ///< in one step of a product's loop
+};
 
 /// A product c (+)= a b: `rows` of a and c, `count` of k, `columns` across (a multiple of 16).
 struct Product {
@@ -37,14 +48,12 @@ struct Product {
   float* c;  ///< rows `stride_c` floats apart
   std::size_t stride_c;
   int columns;
-  const float* next;  ///< what is read after b, to have it in the cache by then, or null; as long as b
+  Stream* ahead;
 };
 
 /// Columns [column, column + V * kLanes): one accumulator per element, k in order.
 template <int R, int V, std::size_t kStrideA, Start kStart>
 HWY_INLINE HWY_ATTR void multiply(const Product& p, int column) {
-  constexpr int kUnrolled = 4;  // k of an iteration
-  constexpr int kLine = 16, kStepLines = V * static_cast<int>(kLanes) / kLine;  // floats of a cache line, lines of a k
   const F32Tag d;
   const std::size_t stride_b = p.stride_b, stride_c = p.stride_c;
   const float* HWY_RESTRICT a = p.a;
@@ -57,16 +66,17 @@ HWY_INLINE HWY_ATTR void multiply(const Product& p, int column) {
              [&](int v) ASSIZE_INLINE_LAMBDA { return hn::LoadU(d, b + static_cast<std::size_t>(v) * kLanes); });
     b += stride_b;
   };
-  // Memory follows a run of lines better than the rows that are read here; as many are asked for as are read.
-  const float* next = p.next ? p.next + column * p.count : nullptr;
+  Stream ahead = *p.ahead;
   int left = p.count;
-  for (; left >= kUnrolled; left -= kUnrolled, a += kUnrolled) {
-    if (next) {
-      unroll<kUnrolled * kStepLines>([&](int line) ASSIZE_INLINE_LAMBDA { __builtin_prefetch(next + line * kLine, 0, 2); });
-      next += kUnrolled * kStepLines * kLine;
+  for (; left >= kStepK; left -= kStepK, a += kStepK) {
+    if (ahead.lines > 0) {
+      for (int line = 0; line < ahead.step_lines; ++line) __builtin_prefetch(ahead.next + line * kLine, 0, 2);
+      ahead.next += ahead.step_lines * kLine;
+      ahead.lines -= ahead.step_lines;
     }
-    unroll<kUnrolled>(step);
+    unroll<kStepK>(step);
   }
+  *p.ahead = ahead;
   for (; left > 0; --left, ++a) step(0);
   each_sum(sum, stride_c, [&](const F32& s, std::size_t at) ASSIZE_INLINE_LAMBDA { hn::StoreU(s, d, c + at); });
 }
@@ -148,7 +158,7 @@ struct Scratch {
 };
 
 /// Rows that read one block together: the heads of one token, and tokens that share a prefix there.
-struct Piece {
+struct Run {
   int key;  ///< first of the block
   int row, rows;
   const float* block;  ///< keys, then values
@@ -158,48 +168,52 @@ HWY_INLINE HWY_ATTR const float* block_at(const AttentionTask& task, int row, in
   return task.cache + static_cast<std::size_t>(task.rows[row].blocks[key / kKvBlockTokens]) * task.block_stride;
 }
 
-/// The rows from `row` on, at most a tile of them, that see `key` and have it in the same block.
-HWY_ATTR Piece piece_at(const AttentionTask& task, int active, int key, int row) {
+/// The rows from `row` on that see `key` and have it in the same block.
+HWY_ATTR Run run_at(const AttentionTask& task, int active, int key, int row) {
   const int block = key / kKvBlockTokens, id = task.rows[row].blocks[block];
-  int rows = 1;
-  while (rows < kTileRows && row + rows < active && task.rows[row + rows].keys > key &&
-         task.rows[row + rows].blocks[block] == id)
-    ++rows;
-  return {key, row, rows, block_at(task, row, key)};
+  int end = row + 1;
+  while (end < active && task.rows[end].keys > key && task.rows[end].blocks[block] == id) ++end;
+  return {key, row, end - row, block_at(task, row, key)};
 }
 
-/// Calls body(piece, what to ask for meanwhile or null) over the keys [start, start + kKvChunkTokens), block by block. The
-/// first piece of a block asks for the next block, from `offset` on, and behind the last one for `after`.
+/// Steps of the loops over k in the products of a run with one half (keys or values) of a block.
+HWY_ATTR int run_steps(int rows, int head_dim) {
+  const auto tile_steps = [&](int tile) { return head_dim * kKvBlockTokens / (kStepK * tile_vectors(tile) * static_cast<int>(kLanes)); };
+  return rows / kTileRows * tile_steps(kTileRows) + (rows % kTileRows > 0 ? tile_steps(rows % kTileRows) : 0);
+}
+
+/// Calls body(run, rows of a tile, its first row, stream) for the tiles of each run over the keys [start, start +
+/// kKvChunkTokens), block by block. Each run asks for the next one's half block, which begins at `offset`, the last one for
+/// `after`, if not null.
 template <class Body>
-HWY_ATTR void each_piece(const AttentionTask& task, int start, int active, std::size_t offset, const float* after,
-                         const Body& body) {
+HWY_ATTR void each_tile(const AttentionTask& task, int start, int active, std::size_t offset, const float* after,
+                        const Body& body) {
   const int end = std::min(start + kKvChunkTokens, task.rows[0].keys);
-  const float* asked = nullptr;
-  for (Piece piece = piece_at(task, active, start, 0);;) {
-    int row = piece.row + piece.rows, key = piece.key;
+  for (Run run = run_at(task, active, start, 0);;) {
+    int row = run.row + run.rows, key = run.key;
     if (row >= active || task.rows[row].keys <= key) {
       row = 0;
       key += kKvBlockTokens;
     }
     const bool is_last = key >= end;
-    const Piece next = is_last ? piece : piece_at(task, active, key, row);
-    const int own = piece.key + kKvBlockTokens;
+    const Run next = is_last ? run : run_at(task, active, key, row);
     const float* ahead = is_last ? after : next.block + offset;
-    if (!is_last && next.block == piece.block && own < std::min(end, task.rows[piece.row].keys))
-      ahead = block_at(task, piece.row, own) + offset;
-    body(piece, ahead == asked ? nullptr : ahead);
+    const int lines = ahead ? task.head_dim * kKvBlockTokens / kLine : 0, steps = run_steps(run.rows, task.head_dim);
+    Stream stream{ahead, lines, (lines + steps - 1) / steps};
+    for (int first = 0; first < run.rows; first += kTileRows)
+      body(run, std::min(kTileRows, run.rows - first), run.row + first, stream);
+    for (; stream.lines > 0; --stream.lines, stream.next += kLine) __builtin_prefetch(stream.next, 0, 2);
     if (is_last) return;
-    asked = ahead;
-    piece = next;
+    run = next;
   }
 }
 
 HWY_ATTR void chunk_scores(const AttentionTask& task, const Scratch& scratch, int start, int active) {
   const float* first_values = block_at(task, 0, start) + kKvBlockTokens * task.head_dim;
-  each_piece(task, start, active, 0, first_values, [&](const Piece& piece, const float* next) HWY_ATTR {
+  each_tile(task, start, active, 0, first_values, [&](const Run& run, int rows, int row, Stream& ahead) HWY_ATTR {
     multiply_rows<kDimStride, Start::zero>(
-        piece.rows, {scratch.q + piece.row * kDimStride, piece.block, kKvBlockTokens, task.head_dim,
-                     scratch.scores + piece.row * kScoreStride + (piece.key - start), kScoreStride, kKvBlockTokens, next});
+        rows, {scratch.q + row * kDimStride, run.block, kKvBlockTokens, task.head_dim,
+               scratch.scores + row * kScoreStride + (run.key - start), kScoreStride, kKvBlockTokens, &ahead});
   });
 }
 
@@ -209,18 +223,18 @@ HWY_ATTR void chunk_values(const AttentionTask& task, const Scratch& scratch, in
   const auto stride = static_cast<std::size_t>(dim);
   const std::size_t offset = kKvBlockTokens * stride;
   const float* after = task.rows[0].keys > next_chunk ? block_at(task, 0, next_chunk) : task.after;
-  each_piece(task, start, active, offset, after, [&](const Piece& piece, const float* next) HWY_ATTR {
-    const float* values = piece.block + offset;
-    const float* weights = scratch.scores + piece.row * kScoreStride + (piece.key - start);
-    float* part = scratch.part + piece.row * kDimStride;
+  each_tile(task, start, active, offset, after, [&](const Run& run, int rows, int row, Stream& ahead) HWY_ATTR {
+    const float* values = run.block + offset;
+    const float* weights = scratch.scores + row * kScoreStride + (run.key - start);
+    float* part = scratch.part + row * kDimStride;
     // The keys that all rows of the tile see, then each row's own rest: keys stay in order in every row.
-    const int joint = std::min(kKvBlockTokens, task.rows[piece.row + piece.rows - 1].keys - piece.key);
-    multiply_rows<kScoreStride, Start::stored>(piece.rows, {weights, values, stride, joint, part, kDimStride, dim, next});
-    for (int r = 0; r < piece.rows; ++r) {
-      const int own = std::min(kKvBlockTokens, task.rows[piece.row + r].keys - piece.key);
+    const int joint = std::min(kKvBlockTokens, task.rows[row + rows - 1].keys - run.key);
+    multiply_rows<kScoreStride, Start::stored>(rows, {weights, values, stride, joint, part, kDimStride, dim, &ahead});
+    for (int r = 0; r < rows; ++r) {
+      const int own = std::min(kKvBlockTokens, task.rows[row + r].keys - run.key);
       if (own > joint)
         multiply_columns<1, kScoreStride, Start::stored>({weights + r * kScoreStride + joint, values + joint * dim, stride,
-                                                            own - joint, part + r * kDimStride, kDimStride, dim, nullptr});
+                                                          own - joint, part + r * kDimStride, kDimStride, dim, &ahead});
     }
   });
 }
