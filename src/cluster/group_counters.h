@@ -65,7 +65,7 @@ struct Ceiling {
   double flop_per_second = 0;   ///< sustained fused multiply-adds in registers, two operations each
   double bytes_per_second = 0;  ///< sustained reads of memory far larger than the caches
   int threads = 0;
-  double flop_spread = 0;   ///< of the repeats that these are the medians of: (largest - least) / median
+  double flop_spread = 0;   ///< of the repeats that these are the best of: best / worst - 1
   double bytes_spread = 0;
   double sheet_flop_per_second = 0;   ///< a GPU's data sheet; 0: none, or an unknown device
   double sheet_bytes_per_second = 0;

@@ -18,16 +18,17 @@ constexpr double kFmaSeconds = 0.04;  ///< at least, of one repeat
 constexpr std::size_t kReadBytes = std::size_t{128} << 20;
 
 struct Timing {
-  double seconds = 0;  ///< median
-  double spread = 0;   ///< (longest - shortest) / median
+  double seconds = 0;  ///< of the shortest repeat
+  double spread = 0;   ///< longest / shortest - 1
 };
 
-/// Seconds in which every thread ends `body(thread)` once, all starting together.
+/// Seconds in which every thread ends `body(thread)` once, all starting together. This thread is one of them: a further one
+/// that only waits would be in their way.
 template <class Body>
 Timing time_repeats(int threads, const Body& body) {
-  std::barrier gate(threads + 1);
+  std::barrier gate(threads);
   std::vector<std::thread> workers;
-  for (int thread = 0; thread < threads; ++thread) {
+  for (int thread = 1; thread < threads; ++thread) {
     workers.emplace_back([&, thread] {
       for (int repeat = 0; repeat < kRepeats; ++repeat) {
         gate.arrive_and_wait();
@@ -40,13 +41,13 @@ Timing time_repeats(int threads, const Body& body) {
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
     gate.arrive_and_wait();
     const double begin = base::monotonic_seconds();
+    body(0);
     gate.arrive_and_wait();
     seconds.push_back(base::monotonic_seconds() - begin);
   }
   for (std::thread& worker : workers) worker.join();
-  std::sort(seconds.begin(), seconds.end());
-  const double median = seconds[kRepeats / 2];
-  return {median, (seconds.back() - seconds.front()) / median};
+  const auto [shortest, longest] = std::minmax_element(seconds.begin(), seconds.end());
+  return {*shortest, *longest / *shortest - 1};
 }
 
 /// As many rounds of multiply-adds as take kFmaSeconds on this thread, so that the probe is as short on a slow machine or under an

@@ -93,8 +93,8 @@ void add_ceilings(Page& page, const Measurement& run) {
              sheets ? "<td class=\"n\">" + sheet_text(state.ceiling) + "</td>" : "");
   }
   page.add("</tbody></table></div><p class=\"note\">Slots: calls in work at the same time. Multiply-adds (two operations each) and memory "
-           "reads: what the group's processors reached in a probe just before the run, the median of seven repeats; in brackets "
-           "(largest - least) / median. A wide spread means that something else ran on the machine: shares of these ceilings are then "
+           "reads: what the group's processors reached in a probe just before the run, the best of seven repeats; in brackets "
+           "best / worst - 1. A wide spread means that something else ran on the machine: shares of these ceilings are then "
            "as uncertain. All groups are probed at the same time: where groups share processors, fewer groups can do more than 100 % of "
            "it.{}</p>", sheets ? " Data sheet: of a GPU, for which there is no probe." : "");
 }
