@@ -13,8 +13,10 @@ constexpr std::int32_t kBlockRows = 192;
 constexpr std::int32_t kMostRows = 1024;
 /// Most weights and most outputs of one task.
 constexpr std::size_t kTaskWeightBytes = std::size_t{512} << 10, kTaskOutputBytes = std::size_t{128} << 10;
-/// Tasks for each thread, if there are as many panels: whoever is held up leaves the rest to the others.
-constexpr int kTasksPerThread = 4;
+/// A task is so many multiply-adds, some tens of microseconds, within these numbers of tasks for each thread: whoever is held
+/// up leaves the rest to the others.
+constexpr std::int64_t kTaskProducts = 2'000'000;
+constexpr std::int64_t kFewestTasks = 2, kMostTasks = 16;
 
 constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
@@ -71,7 +73,9 @@ void CpuProduct::multiply_rows(const CpuLinear& weight, const float* x, std::siz
   const int step = kernels::tile_panels(set_, tiles_[0].padded_rows), groups = ceil_div(weight.panel_count, step);
   const std::size_t group_bytes = tile_count == 1 ? weight.panel_bytes * static_cast<std::size_t>(step) : static_cast<std::size_t>(block_rows) * kernels::kPanelColumns * sizeof(float) * static_cast<std::size_t>(step);
   const std::size_t most_groups = std::max<std::size_t>(1, (tile_count == 1 ? kTaskWeightBytes : kTaskOutputBytes) / group_bytes);
-  const int wanted = std::max(ceil_div(kTasksPerThread * pool_.threads(), blocks), ceil_div(groups, static_cast<int>(most_groups)));
+  const std::int64_t products = std::int64_t{rows} * weight.in_features * weight.out_features;
+  const auto thread_tasks = static_cast<int>(std::clamp(products / kTaskProducts / pool_.threads(), kFewestTasks, kMostTasks));
+  const int wanted = std::max(ceil_div(thread_tasks * pool_.threads(), blocks), ceil_div(groups, static_cast<int>(most_groups)));
   const int ranges = std::min(groups, ceil_div(wanted, pool_.threads()) * pool_.threads());
   const std::size_t scratch_floats = kernels::linear_scratch_floats(weight.segments, block_rows, ceil_div(groups, ranges) * step);
   scratch_.reserve(scratch_floats * sizeof(float) * static_cast<std::size_t>(pool_.threads()));
