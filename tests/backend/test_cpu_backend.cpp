@@ -35,7 +35,7 @@ void check_product(const Floats& y, const Floats& x, const Stored& w, const Floa
 TEST_CASE(
     "backend: a column-split and a row-split layer, the same bits at every degree, thread count and set") {
   const auto dtype = GENERATE(tensor::DType::bf16, tensor::DType::f32, tensor::DType::f16);
-  const std::size_t rows = GENERATE(std::size_t{1}, std::size_t{5}, std::size_t{130});
+  const std::size_t rows = GENERATE(std::size_t{1}, std::size_t{5}, std::size_t{1300});
   const std::int64_t inner = 108, hidden = 52;
   test::Values values(21);
   const Stored up({inner, hidden}, values.uniform(static_cast<std::size_t>(inner * hidden)), dtype);

@@ -113,7 +113,7 @@ TEST_CASE("linear: every element against a double reference; the same bits on ev
   for (const auto& [n, k] : {std::pair{1, 5}, {16, 64}, {17, 7}, {131, 97}, {160, 31}, {35, 1100}}) {
     const Matrix w(type, n, k, static_cast<std::uint64_t>(n * 1000 + k));
     test::Values values(3);
-    for (const int rows : {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 20, 25}) {
+    for (const int rows : {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 20, 25, 52}) {
       const auto x = values.uniform(static_cast<std::size_t>(rows * k));
       const auto bias = values.uniform(static_cast<std::size_t>(n));
       const auto segments = cut(k, count);
@@ -166,15 +166,17 @@ TEST_CASE(
 }
 
 TEST_CASE("linear: the bits of a row do not depend on the rows beside it") {
-  const int k = 101, n = 83;
-  const auto type = GENERATE(WeightType::f32, WeightType::bf16);
-  const Matrix w(type, n, k, 11);
-  const auto x = test::Values(12).uniform(40 * k);
-  for (const auto set : test::instruction_sets()) {
-    const auto all = run(set, w, cut(k, 4), x, 40, nullptr);
-    for (int rows = 1; rows < 40; ++rows) {
-      const auto some = run(set, w, cut(k, 4), x, rows, nullptr);
-      REQUIRE(test::same_bits(some, {all.begin(), all.begin() + rows * n}));
+  const int n = 83, most = 60;
+  const auto type = GENERATE(WeightType::f32, WeightType::f16, WeightType::bf16);
+  for (const auto& [k, count] : {std::pair{101, 4}, {701, 1}, {1403, 2}}) {
+    const Matrix w(type, n, k, 11);
+    const auto x = test::Values(12).uniform(static_cast<std::size_t>(most * k));
+    for (const auto set : test::instruction_sets()) {
+      const auto all = run(set, w, cut(k, count), x, most, nullptr);
+      for (int rows = 1; rows < most; ++rows) {
+        const auto some = run(set, w, cut(k, count), x, rows, nullptr);
+        REQUIRE(test::same_bits(some, {all.begin(), all.begin() + rows * n}));
+      }
     }
   }
 }
