@@ -333,8 +333,9 @@ HWY_ATTR void typed_product(const TileTask& task, int padded_rows, int panel_cou
 /// summed in y, 1 and 3 in the first half of the scratch, 2 in the second.
 HWY_ATTR void set_sums(const LinearTask& task, const Block& block, int panel, int rows, TileTask& tile) {
   const std::size_t column = static_cast<std::size_t>(panel) * kPanelColumns, width = static_cast<std::size_t>(task.panel_count) * kPanelColumns;
-  const Sums y{task.y + column, task.y_stride}, first{task.scratch + column, width},
-      second{task.scratch + static_cast<std::size_t>(rows) * width + column, width};
+  const bool is_split = task.segments.count > 1;
+  const Sums y{task.y + column, task.y_stride}, first{is_split ? task.scratch + column : nullptr, width},
+      second{is_split ? first.at + static_cast<std::size_t>(rows) * width : nullptr, width};
   const Sums own = block.segment == 0 ? y : block.segment == 2 ? second : first;
   const bool is_added = block.is_last && block.segment % 2 == 1;
   tile.columns = task.columns - panel * kPanelColumns;

@@ -328,7 +328,8 @@ class CpuBackend final : public Backend {
   /// body(begin, end) for ranges of at most `most` rows, some for each thread.
   template <class Body>
   void for_ranges(std::size_t rows, std::size_t most, const Body& body) {
-    const std::size_t range = std::clamp<std::size_t>(rows / static_cast<std::size_t>(4 * pool_.threads()), 1, most);
+    const std::size_t range =
+        std::clamp<std::size_t>(rows / static_cast<std::size_t>(4 * pool_.threads()), 1, most);
     pool_.run(static_cast<int>((rows + range - 1) / range), [&](int task, int) {
       const std::size_t begin = static_cast<std::size_t>(task) * range;
       body(begin, std::min(rows, begin + range));
@@ -351,8 +352,10 @@ class CpuBackend final : public Backend {
       for (std::size_t r = begin; r < end; ++r)
         for (std::int32_t h = 0; h < heads + kv_heads; ++h)
           kernels::rotate_half(set_, row_of(qkv, static_cast<std::int64_t>(r)) + h * head_dim,
-                               table.cosines() + r * static_cast<std::size_t>(half), table.sines() + r * static_cast<std::size_t>(half), half);
-      // Head by head: the lines of one token's keys in all heads would not fit the sets of the cache they fall into.
+                               table.cosines() + r * static_cast<std::size_t>(half),
+                               table.sines() + r * static_cast<std::size_t>(half), half);
+      // Head by head: the lines of one token's keys in all heads would not fit the sets of the cache they
+      // fall into.
       for (std::int32_t h = 0; h < kv_heads; ++h) {
         const auto block_of = [&](std::size_t r) {
           return data + static_cast<std::size_t>(slots[r] / kBlockTokens) * cache.block_floats() +
@@ -360,7 +363,8 @@ class CpuBackend final : public Backend {
         };
         for (std::size_t r = begin; r < end; ++r) {
           // The next token's entries are in the cache if it follows in the same lines.
-          if (const std::size_t next = r + 1; next < end && (slots[next] != slots[r] + 1 || slots[next] % kernels::kLineTokens == 0))
+          if (const std::size_t next = r + 1;
+              next < end && (slots[next] != slots[r] + 1 || slots[next] % kernels::kLineTokens == 0))
             kernels::prefetch_kv(block_of(next), slots[next] % kBlockTokens, head_dim);
           const float* keys = row_of(qkv, static_cast<std::int64_t>(r)) + (heads + h) * head_dim;
           kernels::store_kv(block_of(r), slots[r] % kBlockTokens, keys, keys + kv_heads * head_dim, head_dim);

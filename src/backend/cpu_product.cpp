@@ -13,8 +13,8 @@ constexpr std::int32_t kBlockRows = 192;
 constexpr std::int32_t kMostRows = 1024;
 /// Most weights and most outputs of one task.
 constexpr std::size_t kTaskWeightBytes = std::size_t{512} << 10, kTaskOutputBytes = std::size_t{128} << 10;
-/// A task is so many multiply-adds, some tens of microseconds, within these numbers of tasks for each thread: whoever is held
-/// up leaves the rest to the others.
+/// A task is so many multiply-adds, some tens of microseconds, within these numbers of tasks for each thread:
+/// whoever is held up leaves the rest to the others.
 constexpr std::int64_t kTaskProducts = 2'000'000;
 constexpr std::int64_t kFewestTasks = 2, kMostTasks = 16;
 
@@ -31,8 +31,9 @@ constexpr std::pair<int, int> part_of(int count, int parts, int index) {
 void CpuProduct::multiply(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
                           const float* bias, float* y, std::size_t y_stride) {
   for (std::int32_t first = 0; first < rows; first += kMostRows)
-    multiply_rows(weight, x + static_cast<std::size_t>(first) * x_stride, x_stride, std::min(kMostRows, rows - first), bias,
-                  y + static_cast<std::size_t>(first) * y_stride, y_stride);
+    multiply_rows(weight, x + static_cast<std::size_t>(first) * x_stride, x_stride,
+                  std::min(kMostRows, rows - first), bias, y + static_cast<std::size_t>(first) * y_stride,
+                  y_stride);
 }
 
 void CpuProduct::pack(const float* x, std::size_t x_stride, std::int32_t rows, std::int32_t k) {
@@ -49,7 +50,8 @@ void CpuProduct::pack(const float* x, std::size_t x_stride, std::int32_t rows, s
     return;
   }
   std::size_t floats = 0;
-  for (const auto& tile : tiles_) floats += static_cast<std::size_t>(tile.padded_rows) * static_cast<std::size_t>(k);
+  for (const auto& tile : tiles_)
+    floats += static_cast<std::size_t>(tile.padded_rows) * static_cast<std::size_t>(k);
   packed_rows_.reserve(floats * sizeof(float));
   float* at = packed_rows_.floats();
   for (auto& tile : tiles_) {
@@ -59,25 +61,34 @@ void CpuProduct::pack(const float* x, std::size_t x_stride, std::int32_t rows, s
   pool_.run(static_cast<int>(tiles_.size()), [&](int t, int) {
     const auto index = static_cast<std::size_t>(t);
     const auto& tile = tiles_[index];
-    kernels::pack_rows(x + static_cast<std::size_t>(first_rows_[index]) * x_stride, x_stride, tile.rows, tile.padded_rows, k,
-                       packed_rows_.floats() + (tile.x - packed_rows_.floats()));
+    kernels::pack_rows(x + static_cast<std::size_t>(first_rows_[index]) * x_stride, x_stride, tile.rows,
+                       tile.padded_rows, k, packed_rows_.floats() + (tile.x - packed_rows_.floats()));
   });
 }
 
-void CpuProduct::multiply_rows(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
-                               const float* bias, float* y, std::size_t y_stride) {
+void CpuProduct::multiply_rows(const CpuLinear& weight, const float* x, std::size_t x_stride,
+                               std::int32_t rows, const float* bias, float* y, std::size_t y_stride) {
   pack(x, x_stride, rows, weight.in_features);
   const int tile_count = static_cast<int>(tiles_.size());
-  const int blocks = ceil_div(rows, kBlockRows), block_rows = std::min(rows, kBlockRows + kernels::kMaxTileRows);
+  const int blocks = ceil_div(rows, kBlockRows),
+            block_rows = std::min(rows, kBlockRows + kernels::kMaxTileRows);
   // Ranges of panels are cut where a register tile ends.
-  const int step = kernels::tile_panels(set_, tiles_[0].padded_rows), groups = ceil_div(weight.panel_count, step);
-  const std::size_t group_bytes = tile_count == 1 ? weight.panel_bytes * static_cast<std::size_t>(step) : static_cast<std::size_t>(block_rows) * kernels::kPanelColumns * sizeof(float) * static_cast<std::size_t>(step);
-  const std::size_t most_groups = std::max<std::size_t>(1, (tile_count == 1 ? kTaskWeightBytes : kTaskOutputBytes) / group_bytes);
+  const int step = kernels::tile_panels(set_, tiles_[0].padded_rows),
+            groups = ceil_div(weight.panel_count, step);
+  const std::size_t group_bytes = tile_count == 1
+                                      ? weight.panel_bytes * static_cast<std::size_t>(step)
+                                      : static_cast<std::size_t>(block_rows) * kernels::kPanelColumns *
+                                            sizeof(float) * static_cast<std::size_t>(step);
+  const std::size_t most_groups =
+      std::max<std::size_t>(1, (tile_count == 1 ? kTaskWeightBytes : kTaskOutputBytes) / group_bytes);
   const std::int64_t products = std::int64_t{rows} * weight.in_features * weight.out_features;
-  const auto thread_tasks = static_cast<int>(std::clamp(products / kTaskProducts / pool_.threads(), kFewestTasks, kMostTasks));
-  const int wanted = std::max(ceil_div(thread_tasks * pool_.threads(), blocks), ceil_div(groups, static_cast<int>(most_groups)));
+  const auto thread_tasks =
+      static_cast<int>(std::clamp(products / kTaskProducts / pool_.threads(), kFewestTasks, kMostTasks));
+  const int wanted = std::max(ceil_div(thread_tasks * pool_.threads(), blocks),
+                              ceil_div(groups, static_cast<int>(most_groups)));
   const int ranges = std::min(groups, ceil_div(wanted, pool_.threads()) * pool_.threads());
-  const std::size_t scratch_floats = kernels::linear_scratch_floats(weight.segments, block_rows, ceil_div(groups, ranges) * step);
+  const std::size_t scratch_floats =
+      kernels::linear_scratch_floats(weight.segments, block_rows, ceil_div(groups, ranges) * step);
   scratch_.reserve(scratch_floats * sizeof(float) * static_cast<std::size_t>(pool_.threads()));
   pool_.run(blocks * ranges, [&](int index, int thread) {
     const auto [first_tile, end_tile] = part_of(tile_count, blocks, index / ranges);
@@ -95,7 +106,8 @@ void CpuProduct::multiply_rows(const CpuLinear& weight, const float* x, std::siz
     task.columns =
         std::min(task.panel_count * kernels::kPanelColumns, weight.out_features - static_cast<int>(column));
     task.bias = bias ? bias + column : nullptr;
-    task.y = y + static_cast<std::size_t>(first_rows_[static_cast<std::size_t>(first_tile)]) * y_stride + column;
+    task.y =
+        y + static_cast<std::size_t>(first_rows_[static_cast<std::size_t>(first_tile)]) * y_stride + column;
     task.y_stride = y_stride;
     task.scratch = scratch_.floats() + static_cast<std::size_t>(thread) * scratch_floats;
     kernels::linear(set_, task);
