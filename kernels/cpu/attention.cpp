@@ -217,8 +217,8 @@ HWY_ATTR void chunk_scores(const AttentionTask& task, const Scratch& scratch, in
   });
 }
 
-HWY_ATTR void chunk_values(const AttentionTask& task, const Scratch& scratch, int start, int active) {
-  std::memset(scratch.part, 0, static_cast<std::size_t>(active) * kDimStride * sizeof(float));
+/// sums [active][kDimStride] = weighted values of the chunk.
+HWY_ATTR void chunk_values(const AttentionTask& task, const Scratch& scratch, int start, int active, float* sums) {
   const int dim = task.head_dim, next_chunk = start + kKvChunkTokens;
   const auto stride = static_cast<std::size_t>(dim);
   const std::size_t offset = kKvBlockTokens * stride;
@@ -226,10 +226,12 @@ HWY_ATTR void chunk_values(const AttentionTask& task, const Scratch& scratch, in
   each_tile(task, start, active, offset, after, [&](const Run& run, int rows, int row, Stream& ahead) HWY_ATTR {
     const float* values = run.block + offset;
     const float* weights = scratch.scores + row * kScoreStride + (run.key - start);
-    float* part = scratch.part + row * kDimStride;
+    float* part = sums + row * kDimStride;
     // The keys that all rows of the tile see, then each row's own rest: keys stay in order in every row.
     const int joint = std::min(kKvBlockTokens, task.rows[row + rows - 1].keys - run.key);
-    multiply_rows<kScoreStride, Start::stored>(rows, {weights, values, stride, joint, part, kDimStride, dim, &ahead});
+    const Product joint_product{weights, values, stride, joint, part, kDimStride, dim, &ahead};
+    run.key == start ? multiply_rows<kScoreStride, Start::zero>(rows, joint_product)
+                     : multiply_rows<kScoreStride, Start::stored>(rows, joint_product);
     for (int r = 0; r < rows; ++r) {
       const int own = std::min(kKvBlockTokens, task.rows[row + r].keys - run.key);
       if (own > joint)
@@ -257,16 +259,14 @@ HWY_ATTR void attention(const AttentionTask& task, float* memory) {
     for (int r = 0; r < active; ++r)
       softmax_chunk(scratch.scores + r * kScoreStride, std::min(kKvChunkTokens, task.rows[r].keys - start),
                     task.scale, next_maximum[r], next_total[r]);
-    chunk_values(task, scratch, start, active);
+    chunk_values(task, scratch, start, active, start == 0 ? scratch.value : scratch.part);
     for (int r = 0; r < active; ++r) {
-      float* value = scratch.value + r * kDimStride;
-      const float* part = scratch.part + r * kDimStride;
       if (start == 0) {
         maximum[r] = next_maximum[r];
         total[r] = next_total[r];
-        std::memcpy(value, part, row_bytes);
       } else {
-        merge_chunk(maximum[r], total[r], value, next_maximum[r], next_total[r], part, task.head_dim);
+        merge_chunk(maximum[r], total[r], scratch.value + r * kDimStride, next_maximum[r], next_total[r],
+                    scratch.part + r * kDimStride, task.head_dim);
       }
     }
   }
