@@ -37,6 +37,19 @@ struct Stream {
   const float* next = nullptr;
   int lines = 0;       ///< still to be asked for
   int step_lines = 0;  ///< in one step of a product's loop
+  int row_lines = 0;   ///< of each 64 floats the first lines only
+  int row_left = 0;    ///< of them still to be asked for
+
+  HWY_INLINE HWY_ATTR void ask(int count) {
+    for (; count > 0; --count) {
+      __builtin_prefetch(next, 0, 2);
+      next += kLine;
+      if (--row_left == 0) {
+        next += kKvBlockTokens - row_lines * kLine;
+        row_left = row_lines;
+      }
+    }
+  }
 };
 
 /// A product c (+)= a b: `rows` of a and c, `count` of k, `columns` across (a multiple of 16).
@@ -70,8 +83,7 @@ HWY_INLINE HWY_ATTR void multiply(const Product& p, int column) {
   int left = p.count;
   for (; left >= kStepK; left -= kStepK, a += kStepK) {
     if (ahead.lines > 0) {
-      for (int line = 0; line < ahead.step_lines; ++line) __builtin_prefetch(ahead.next + line * kLine, 0, 2);
-      ahead.next += ahead.step_lines * kLine;
+      ahead.ask(ahead.step_lines);
       ahead.lines -= ahead.step_lines;
     }
     unroll<kStepK>(step);
@@ -176,18 +188,30 @@ HWY_ATTR Run run_at(const AttentionTask& task, int active, int key, int row) {
   return {key, row, end - row, block_at(task, row, key)};
 }
 
+/// Keys of its block that a row sees from `key` on.
+HWY_INLINE HWY_ATTR int keys_in_block(const AttentionTask& task, int row, int key) {
+  return std::min(kKvBlockTokens, task.rows[row].keys - key);
+}
+
 /// Steps of the loops over k in the products of a run with one half (keys or values) of a block.
 HWY_ATTR int run_steps(int rows, int head_dim) {
   const auto tile_steps = [&](int tile) { return head_dim * kKvBlockTokens / (kStepK * tile_vectors(tile) * static_cast<int>(kLanes)); };
   return rows / kTileRows * tile_steps(kTileRows) + (rows % kTileRows > 0 ? tile_steps(rows % kTileRows) : 0);
 }
 
+enum class Half { keys, values };
+
+/// The lines of one half of a block whose first `keys` entries are seen.
+HWY_ATTR Stream half_stream(const float* block, Half half, int keys, int head_dim) {
+  if (half == Half::values) return {block + kKvBlockTokens * head_dim, keys * head_dim / kLine, 0, kKvBlockTokens / kLine, kKvBlockTokens / kLine};
+  const int row_lines = (keys + kLine - 1) / kLine;
+  return {block, head_dim * row_lines, 0, row_lines, row_lines};
+}
+
 /// Calls body(run, rows of a tile, its first row, stream) for the tiles of each run over the keys [start, start +
-/// kKvChunkTokens), block by block. Each run asks for the next one's half block, which begins at `offset`, the last one for
-/// `after`, if not null.
+/// kKvChunkTokens), block by block. Each run asks for its half of the next one's block, the last one for `last`.
 template <class Body>
-HWY_ATTR void each_tile(const AttentionTask& task, int start, int active, std::size_t offset, const float* after,
-                        const Body& body) {
+HWY_ATTR void each_tile(const AttentionTask& task, int start, int active, Half half, const Stream& last, const Body& body) {
   const int end = std::min(start + kKvChunkTokens, task.rows[0].keys);
   for (Run run = run_at(task, active, start, 0);;) {
     int row = run.row + run.rows, key = run.key;
@@ -197,23 +221,25 @@ HWY_ATTR void each_tile(const AttentionTask& task, int start, int active, std::s
     }
     const bool is_last = key >= end;
     const Run next = is_last ? run : run_at(task, active, key, row);
-    const float* ahead = is_last ? after : next.block + offset;
-    const int lines = ahead ? task.head_dim * kKvBlockTokens / kLine : 0, steps = run_steps(run.rows, task.head_dim);
-    Stream stream{ahead, lines, (lines + steps - 1) / steps};
+    Stream stream = is_last ? last : half_stream(next.block, half, keys_in_block(task, row, key), task.head_dim);
+    const int steps = run_steps(run.rows, task.head_dim);
+    stream.step_lines = (stream.lines + steps - 1) / steps;
     for (int first = 0; first < run.rows; first += kTileRows)
       body(run, std::min(kTileRows, run.rows - first), run.row + first, stream);
-    for (; stream.lines > 0; --stream.lines, stream.next += kLine) __builtin_prefetch(stream.next, 0, 2);
+    if (stream.lines > 0) stream.ask(stream.lines);
     if (is_last) return;
     run = next;
   }
 }
 
 HWY_ATTR void chunk_scores(const AttentionTask& task, const Scratch& scratch, int start, int active) {
-  const float* first_values = block_at(task, 0, start) + kKvBlockTokens * task.head_dim;
-  each_tile(task, start, active, 0, first_values, [&](const Run& run, int rows, int row, Stream& ahead) HWY_ATTR {
+  const Stream first_values = half_stream(block_at(task, 0, start), Half::values, keys_in_block(task, 0, start), task.head_dim);
+  each_tile(task, start, active, Half::keys, first_values, [&](const Run& run, int rows, int row, Stream& ahead) HWY_ATTR {
+    // Keys behind the last one seen need no score; one row alone is as fast with all of them.
+    const int seen = (keys_in_block(task, row, run.key) + 15) / 16 * 16;
     multiply_rows<kDimStride, Start::zero>(
         rows, {scratch.q + row * kDimStride, run.block, kKvBlockTokens, task.head_dim,
-               scratch.scores + row * kScoreStride + (run.key - start), kScoreStride, kKvBlockTokens, &ahead});
+               scratch.scores + row * kScoreStride + (run.key - start), kScoreStride, rows == 1 ? kKvBlockTokens : seen, &ahead});
   });
 }
 
@@ -221,19 +247,23 @@ HWY_ATTR void chunk_scores(const AttentionTask& task, const Scratch& scratch, in
 HWY_ATTR void chunk_values(const AttentionTask& task, const Scratch& scratch, int start, int active, float* sums) {
   const int dim = task.head_dim, next_chunk = start + kKvChunkTokens;
   const auto stride = static_cast<std::size_t>(dim);
-  const std::size_t offset = kKvBlockTokens * stride;
-  const float* after = task.rows[0].keys > next_chunk ? block_at(task, 0, next_chunk) : task.after;
-  each_tile(task, start, active, offset, after, [&](const Run& run, int rows, int row, Stream& ahead) HWY_ATTR {
-    const float* values = run.block + offset;
+  Stream after;
+  if (task.rows[0].keys > next_chunk) {
+    after = half_stream(block_at(task, 0, next_chunk), Half::keys, keys_in_block(task, 0, next_chunk), dim);
+  } else if (task.after) {
+    after = half_stream(task.after, Half::keys, kKvBlockTokens, dim);
+  }
+  each_tile(task, start, active, Half::values, after, [&](const Run& run, int rows, int row, Stream& ahead) HWY_ATTR {
+    const float* values = run.block + kKvBlockTokens * dim;
     const float* weights = scratch.scores + row * kScoreStride + (run.key - start);
     float* part = sums + row * kDimStride;
     // The keys that all rows of the tile see, then each row's own rest: keys stay in order in every row.
-    const int joint = std::min(kKvBlockTokens, task.rows[row + rows - 1].keys - run.key);
+    const int joint = keys_in_block(task, row + rows - 1, run.key);
     const Product joint_product{weights, values, stride, joint, part, kDimStride, dim, &ahead};
     run.key == start ? multiply_rows<kScoreStride, Start::zero>(rows, joint_product)
                      : multiply_rows<kScoreStride, Start::stored>(rows, joint_product);
     for (int r = 0; r < rows; ++r) {
-      const int own = std::min(kKvBlockTokens, task.rows[row + r].keys - run.key);
+      const int own = keys_in_block(task, row + r, run.key);
       if (own > joint)
         multiply_columns<1, kScoreStride, Start::stored>({weights + r * kScoreStride + joint, values + joint * dim, stride,
                                                           own - joint, part + r * kDimStride, kDimStride, dim, &ahead});
