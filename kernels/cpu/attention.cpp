@@ -137,7 +137,7 @@ HWY_ATTR void softmax_chunk(float* scores, int count, float scale, float& maximu
   for (int j = 0; j < padded; j += static_cast<int>(kVirtualLanes))
     for (std::size_t p = 0; p < kParts; ++p) {
       float* at = scores + j + p * kLanes;
-      const F32 weight = exp_f32(hn::Sub(hn::Mul(hn::LoadU(d, at), hn::Set(d, scale)), hn::Set(d, maximum)));
+      const F32 weight = exp_below_88(hn::Sub(hn::Mul(hn::LoadU(d, at), hn::Set(d, scale)), hn::Set(d, maximum)));
       hn::StoreU(weight, d, at);
       sum[p] = hn::Add(sum[p], weight);
     }
@@ -146,7 +146,7 @@ HWY_ATTR void softmax_chunk(float* scores, int count, float scale, float& maximu
   total = tree_sum(lanes);
 }
 
-HWY_ATTR float exp_one(float x) { return hn::GetLane(exp_f32(hn::Set(F32Tag(), x))); }
+HWY_ATTR float exp_one(float x) { return hn::GetLane(exp_below_88(hn::Set(F32Tag(), x))); }
 
 /// (maximum, total, value) of the chunks so far joined with the next chunk's.
 HWY_ATTR void merge_chunk(float& maximum, float& total, float* value, float next_maximum, float next_total,

@@ -27,14 +27,14 @@ inline void store_kv(float* block, int entry, const float* key, const float* val
   for (int i = 0; i < head_dim; ++i) values[i] = value[i];
 }
 
-/// Tokens whose keys share cache lines in a block: one thread should write them.
-inline constexpr int kLineTokens = 16;
+/// Floats of a cache line: the keys of so many tokens share lines in a block, so one thread should write them.
+inline constexpr int kLineFloats = 16;
 
-/// Asks for what store_kv will write.
+/// Asks for what store_kv will write, into the second-level cache.
 inline void prefetch_kv(const float* block, int entry, int head_dim) {
-  for (int i = 0; i < head_dim; ++i) __builtin_prefetch(block + i * kKvBlockTokens + entry, 1);
+  for (int i = 0; i < head_dim; ++i) __builtin_prefetch(block + i * kKvBlockTokens + entry, 0, 2);
   const float* values = block + kKvBlockTokens * head_dim + entry * head_dim;
-  for (int i = 0; i < head_dim; i += kLineTokens) __builtin_prefetch(values + i, 1);
+  for (int i = 0; i < head_dim; i += kLineFloats) __builtin_prefetch(values + i, 0, 2);
 }
 
 /// One query row of one head.

@@ -99,13 +99,17 @@ inline HWY_ATTR float tree_sum(const float* lanes) {
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
-/// e^x: relative error below 2e-7 where the result is a normal number, exactly 1 at 0, 0 below -87.33,
-/// infinity above 88.37; NaN stays NaN. n = round(x / ln 2), 1 + r + r^2 P(r) with a Chebyshev fit
-/// P of (e^r - 1 - r) / r^2, r = x - n ln 2 (Cody-Waite).
-inline HWY_ATTR F32 exp_f32(F32 x) {
+/// e^x for x <= 88.37: relative error below 2e-7 where the result is a normal number, exactly 1 at 0, 0 below -87.33; NaN
+/// stays NaN. n = round(x / ln 2), 1 + r + r^2 P(r) with a Chebyshev fit P of (e^r - 1 - r) / r^2, r = x - n ln 2
+/// (Cody-Waite).
+inline HWY_ATTR F32 exp_below_88(F32 x) {
   const F32Tag d;
   const I32Tag di;
-  const F32 n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896341f)));
+  // At 1.5 * 2^23 one unit in the last place is 1: the sum rounds to n, which then stands in its lowest bits. Where x is
+  // so large that it does not, neither n nor what follows from it counts.
+  const F32 shift = hn::Set(d, 12582912.0f);
+  const F32 shifted = hn::Add(hn::Mul(x, hn::Set(d, 1.44269504088896341f)), shift);
+  const F32 n = hn::Sub(shifted, shift);
   F32 r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
   r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
   F32 p = hn::Set(d, 0.0013933645095676184f);
@@ -115,10 +119,14 @@ inline HWY_ATTR F32 exp_f32(F32 x) {
   p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
   p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
   p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
-  const auto exponent = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)));
-  F32 y = hn::Mul(p, hn::BitCast(d, exponent));
-  y = hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.33f)), hn::Zero(d), y);
-  return hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.37f)), hn::Set(d, HUGE_VALF), y);
+  const auto power = hn::Add(hn::ShiftLeft<23>(hn::BitCast(di, shifted)), hn::Set(di, 127 << 23));  // bits of 2^n
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.33f)), hn::Mul(p, hn::BitCast(d, power)));
+}
+
+/// The same for any x: infinity above 88.37.
+inline HWY_ATTR F32 exp_f32(F32 x) {
+  const F32Tag d;
+  return hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.37f)), hn::Set(d, HUGE_VALF), exp_below_88(x));
 }
 
 /// x / (1 + e^-x): relative error below 4e-7 where |x| < 87; -0 below.

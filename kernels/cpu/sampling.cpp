@@ -66,7 +66,7 @@ struct ExpWeight {
   float* weights;
   HWY_INLINE HWY_ATTR F32 operator()(F32 value, std::size_t first, std::size_t valid) const {
     const F32Tag d;
-    const F32 w = exp_f32(hn::Mul(hn::Sub(value, hn::Set(d, maximum)), hn::Set(d, scale)));
+    const F32 w = exp_below_88(hn::Mul(hn::Sub(value, hn::Set(d, maximum)), hn::Set(d, scale)));
     if (weights && valid == kLanes) {
       hn::StoreU(w, d, weights + first);
     } else if (weights) {

@@ -348,28 +348,28 @@ class CpuBackend final : public Backend {
                         const CpuKvCache& cache, std::int32_t layer) {
     const std::int32_t half = head_dim / 2;
     float* const data = cache.layer_data(layer);
-    for_ranges(static_cast<std::size_t>(rows), kernels::kLineTokens, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t r = begin; r < end; ++r)
+    const auto block_of = [&](std::size_t r, std::int32_t h) {
+      return data + static_cast<std::size_t>(slots[r] / kBlockTokens) * cache.block_floats() +
+             static_cast<std::size_t>(h) * kernels::kv_block_floats(head_dim);
+    };
+    for_ranges(static_cast<std::size_t>(rows), kernels::kLineFloats, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t r = begin; r < end; ++r) {
+        // Tokens that follow one another share lines.
+        if (r == begin || slots[r] != slots[r - 1] + 1 || slots[r] % kernels::kLineFloats == 0)
+          for (std::int32_t h = 0; h < kv_heads; ++h)
+            kernels::prefetch_kv(block_of(r, h), slots[r] % kBlockTokens, head_dim);
         for (std::int32_t h = 0; h < heads + kv_heads; ++h)
           kernels::rotate_half(set_, row_of(qkv, static_cast<std::int64_t>(r)) + h * head_dim,
                                table.cosines() + r * static_cast<std::size_t>(half),
                                table.sines() + r * static_cast<std::size_t>(half), half);
-      // Head by head: the lines of one token's keys in all heads would not fit the sets of the cache they
-      // fall into.
-      for (std::int32_t h = 0; h < kv_heads; ++h) {
-        const auto block_of = [&](std::size_t r) {
-          return data + static_cast<std::size_t>(slots[r] / kBlockTokens) * cache.block_floats() +
-                 static_cast<std::size_t>(h) * kernels::kv_block_floats(head_dim);
-        };
-        for (std::size_t r = begin; r < end; ++r) {
-          // The next token's entries are in the cache if it follows in the same lines.
-          if (const std::size_t next = r + 1;
-              next < end && (slots[next] != slots[r] + 1 || slots[next] % kernels::kLineTokens == 0))
-            kernels::prefetch_kv(block_of(next), slots[next] % kBlockTokens, head_dim);
-          const float* keys = row_of(qkv, static_cast<std::int64_t>(r)) + (heads + h) * head_dim;
-          kernels::store_kv(block_of(r), slots[r] % kBlockTokens, keys, keys + kv_heads * head_dim, head_dim);
-        }
       }
+      // Head by head: the lines of one token's keys in all heads would not fit the sets of the first-level cache
+      // they fall into.
+      for (std::int32_t h = 0; h < kv_heads; ++h)
+        for (std::size_t r = begin; r < end; ++r) {
+          const float* keys = row_of(qkv, static_cast<std::int64_t>(r)) + (heads + h) * head_dim;
+          kernels::store_kv(block_of(r, h), slots[r] % kBlockTokens, keys, keys + kv_heads * head_dim, head_dim);
+        }
     });
   }
 
