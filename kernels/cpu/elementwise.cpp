@@ -82,8 +82,11 @@ HWY_ATTR void add(float* residual, const float* delta, std::size_t count) {
   map2(residual, delta, count, residual, Add{});
 }
 
-HWY_ATTR void swiglu(const float* gate, const float* up, std::size_t count, float* out) {
-  map2(gate, up, count, out, Swiglu{});
+HWY_ATTR void swiglu(const float* gate_up, std::size_t count, float* out) {
+  std::size_t i = 0;
+  for (; i + kGateColumns <= count; i += kGateColumns)
+    map2(gate_up + 2 * i, gate_up + 2 * i + kGateColumns, kGateColumns, out + i, Swiglu{});
+  map2(gate_up + 2 * i, gate_up + i + count, count - i, out + i, Swiglu{});
 }
 
 HWY_ATTR void gelu(float* x, std::size_t count) { map2(x, x, count, x, Gelu{}); }
@@ -137,8 +140,8 @@ void rms_norm(InstructionSet set, const float* x, const float* weight, float eps
                                 : N_AVX2::rms_norm(x, weight, epsilon, columns, out);
 }
 
-void swiglu(InstructionSet set, const float* gate, const float* up, std::size_t count, float* out) {
-  set == InstructionSet::avx512 ? N_AVX3::swiglu(gate, up, count, out) : N_AVX2::swiglu(gate, up, count, out);
+void swiglu(InstructionSet set, const float* gate_up, std::size_t count, float* out) {
+  set == InstructionSet::avx512 ? N_AVX3::swiglu(gate_up, count, out) : N_AVX2::swiglu(gate_up, count, out);
 }
 
 void gelu(InstructionSet set, float* x, std::size_t count) {

@@ -15,8 +15,12 @@ void add(InstructionSet set, float* residual, const float* delta, std::size_t co
 void rms_norm(InstructionSet set, const float* x, const float* weight, float epsilon, std::int32_t columns,
               float* out);
 
-/// out[i] = gate[i] / (1 + e^-gate[i]) * up[i].
-void swiglu(InstructionSet set, const float* gate, const float* up, std::size_t count, float* out);
+/// Gate and up alternate by so many columns; the last of each may be fewer.
+inline constexpr std::size_t kGateColumns = 16;
+
+/// out[i] = gate[i] / (1 + e^-gate[i]) * up[i], i < count, of gate_up [2 * count] = gate[0 .. 16) | up[0 .. 16) |
+/// gate[16 .. 32) | ...
+void swiglu(InstructionSet set, const float* gate_up, std::size_t count, float* out);
 
 /// x[i] = x[i]/2 * (1 + erf(x[i]/sqrt 2)); absolute error below 2e-7 * |x|.
 void gelu(InstructionSet set, float* x, std::size_t count);

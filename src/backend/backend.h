@@ -144,6 +144,8 @@ class Backend {
   /// y = x W^T + b with the given rows of weights stacked. No communication: what a rank holds of a
   /// column-split layer, or a whole replicated layer.
   virtual std::unique_ptr<Linear> pack_columns(std::span<const LinearPart> parts) = 0;
+  /// The two layers that `linear_swiglu` joins, with as many rows and the same width. No communication.
+  virtual std::unique_ptr<Linear> pack_gated(const LinearPart& gate, const LinearPart& up) = 0;
   /// A row-split layer: this rank holds its K-quarters (split.h) of `weight` [out, in]; `linear` sums the four
   /// quarters as (0+1)+(2+3) over the group at every degree, then adds the bias once.
   virtual std::unique_ptr<Linear> pack_rows(const tensor::TensorView& weight, const tensor::TensorView* bias) = 0;
@@ -168,8 +170,10 @@ class Backend {
                             std::int32_t rows, Activation out) = 0;
   /// residual += delta.
   virtual void add(Activation residual, Activation delta, std::int32_t rows) = 0;
-  /// gate_up [rows, 2*I] = gate | up; out [rows, I] = silu(gate) * up.
-  virtual void swiglu(Activation gate_up, std::int32_t rows, Activation out) = 0;
+  /// out [rows, I] = silu(gate) * up, with gate and up [rows, I] of a layer from pack_gated. `product` [rows, 2*I] is
+  /// room for both where a backend needs it, undefined afterwards.
+  virtual void linear_swiglu(const Linear& gated, Activation x, std::int32_t rows, Activation product,
+                             Activation out) = 0;
   /// In place, exact-erf GELU.
   virtual void gelu(Activation x, std::int32_t rows) = 0;
 

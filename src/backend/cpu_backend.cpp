@@ -23,6 +23,7 @@ using kernels::InstructionSet;
 
 /// Most rows of one task of an elementwise operation.
 constexpr std::size_t kRowsPerTask = 8;
+constexpr auto kGateRows = static_cast<std::int64_t>(kernels::kGateColumns);
 
 InstructionSet choose_instruction_set(const std::string& wanted) {
   if (!kernels::cpu_has(InstructionSet::avx2))
@@ -85,6 +86,17 @@ class CpuBackend final : public Backend {
 
   std::unique_ptr<Linear> pack_columns(std::span<const LinearPart> parts) override {
     return pack_panels(parts, 0, whole(*parts.front().weight), pool_, arena_);
+  }
+
+  std::unique_ptr<Linear> pack_gated(const LinearPart& gate, const LinearPart& up) override {
+    std::vector<LinearPart> parts;  // alternate as kernels::swiglu takes them
+    for (std::int64_t first = 0; first < gate.row_end - gate.row_begin; first += kGateRows)
+      for (LinearPart part : {gate, up}) {
+        part.row_begin += first;
+        part.row_end = std::min(part.row_end, part.row_begin + kGateRows);
+        parts.push_back(part);
+      }
+    return pack_columns(parts);
   }
 
   std::unique_ptr<Linear> pack_rows(const tensor::TensorView& weight,
@@ -192,13 +204,11 @@ class CpuBackend final : public Backend {
     });
   }
 
-  void swiglu(Activation gate_up, std::int32_t rows, Activation out) override {
-    for_rows(static_cast<std::size_t>(rows), [&](std::size_t r) {
-      const auto row = static_cast<std::int64_t>(r);
-      const float* gate = row_of(gate_up, row);
-      kernels::swiglu(set_, gate, gate + gate_up.cols / 2, static_cast<std::size_t>(gate_up.cols / 2),
-                      row_of(out, row));
-    });
+  void linear_swiglu(const Linear& gated, Activation x, std::int32_t rows, Activation,
+                     Activation out) override {
+    const auto& packed = static_cast<const CpuLinear&>(gated);
+    product_.multiply_swiglu(packed, floats(x), static_cast<std::size_t>(x.cols), rows, packed.bias.floats(),
+                             floats(out), static_cast<std::size_t>(out.cols));
   }
 
   void gelu(Activation x, std::int32_t rows) override {

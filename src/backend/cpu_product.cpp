@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/cpu/elementwise.h"
+
 namespace assize::backend {
 
 namespace {
@@ -29,51 +31,53 @@ constexpr std::pair<int, int> part_of(int count, int parts, int index) {
 }  // namespace
 
 void CpuProduct::multiply(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
-                          const float* bias, float* y, std::size_t y_stride) {
-  for (std::int32_t first = 0; first < rows; first += kMostRows)
+                          const Output& out) {
+  for (std::int32_t first = 0; first < rows; first += kMostRows) {
+    Output part = out;
+    part.y += static_cast<std::size_t>(first) * out.y_stride;
     multiply_rows(weight, x + static_cast<std::size_t>(first) * x_stride, x_stride,
-                  std::min(kMostRows, rows - first), bias, y + static_cast<std::size_t>(first) * y_stride,
-                  y_stride);
+                  std::min(kMostRows, rows - first), part);
+  }
 }
 
 void CpuProduct::pack(const float* x, std::size_t x_stride, std::int32_t rows, std::int32_t k) {
   tiles_.clear();
   first_rows_.clear();
+  first_packed_.clear();
+  std::size_t floats = 0;
   for (std::int32_t first = 0; first < rows; first += tiles_.back().rows) {
     kernels::RowTile tile;
     tile.rows = kernels::next_tile_rows(set_, rows - first, &tile.padded_rows);
     tiles_.push_back(tile);
     first_rows_.push_back(first);
+    first_packed_.push_back(floats);
+    floats += static_cast<std::size_t>(tile.padded_rows) * static_cast<std::size_t>(k);
   }
   if (rows == 1) {
     tiles_[0].x = x;
     return;
   }
-  std::size_t floats = 0;
-  for (const auto& tile : tiles_)
-    floats += static_cast<std::size_t>(tile.padded_rows) * static_cast<std::size_t>(k);
   packed_rows_.reserve(floats * sizeof(float));
-  float* at = packed_rows_.floats();
-  for (auto& tile : tiles_) {
-    tile.x = at;
-    at += static_cast<std::size_t>(tile.padded_rows) * static_cast<std::size_t>(k);
-  }
   pool_.run(static_cast<int>(tiles_.size()), [&](int t, int) {
     const auto index = static_cast<std::size_t>(t);
-    const auto& tile = tiles_[index];
+    auto& tile = tiles_[index];
+    float* const packed = packed_rows_.floats() + first_packed_[index];
     kernels::pack_rows(x + static_cast<std::size_t>(first_rows_[index]) * x_stride, x_stride, tile.rows,
-                       tile.padded_rows, k, packed_rows_.floats() + (tile.x - packed_rows_.floats()));
+                       tile.padded_rows, k, packed);
+    tile.x = packed;
   });
 }
 
 void CpuProduct::multiply_rows(const CpuLinear& weight, const float* x, std::size_t x_stride,
-                               std::int32_t rows, const float* bias, float* y, std::size_t y_stride) {
+                               std::int32_t rows, const Output& out) {
   pack(x, x_stride, rows, weight.in_features);
   const int tile_count = static_cast<int>(tiles_.size());
   const int blocks = ceil_div(rows, kBlockRows),
             block_rows = std::min(rows, kBlockRows + kernels::kMaxTileRows);
-  // Ranges of panels are cut where a register tile ends.
-  const int step = kernels::tile_panels(set_, tiles_[0].padded_rows),
+  // Ranges of panels are cut where a register tile ends, and not between a gate and its up.
+  static_assert(kernels::kGateColumns == kernels::kPanelColumns);
+  const int tile_panels = kernels::tile_panels(set_, tiles_[0].padded_rows),
+            step = out.is_swiglu && tile_panels % 2 == 1 ? 2 * tile_panels : tile_panels,
             groups = ceil_div(weight.panel_count, step);
   const std::size_t group_bytes = tile_count == 1
                                       ? weight.panel_bytes * static_cast<std::size_t>(step)
@@ -87,9 +91,15 @@ void CpuProduct::multiply_rows(const CpuLinear& weight, const float* x, std::siz
   const int wanted = std::max(ceil_div(thread_tasks * pool_.threads(), blocks),
                               ceil_div(groups, static_cast<int>(most_groups)));
   const int ranges = std::min(groups, ceil_div(wanted, pool_.threads()) * pool_.threads());
+  const int most_panels = ceil_div(groups, ranges) * step;
   const std::size_t scratch_floats =
-      kernels::linear_scratch_floats(weight.segments, block_rows, ceil_div(groups, ranges) * step);
+      kernels::linear_scratch_floats(weight.segments, block_rows, most_panels);
+  const std::size_t gate_up_floats = out.is_swiglu ? static_cast<std::size_t>(block_rows) *
+                                                         static_cast<std::size_t>(most_panels) *
+                                                         kernels::kPanelColumns
+                                                   : 0;
   scratch_.reserve(scratch_floats * sizeof(float) * static_cast<std::size_t>(pool_.threads()));
+  gate_up_.reserve(gate_up_floats * sizeof(float) * static_cast<std::size_t>(pool_.threads()));
   pool_.run(blocks * ranges, [&](int index, int thread) {
     const auto [first_tile, end_tile] = part_of(tile_count, blocks, index / ranges);
     const auto [first_group, end_group] = part_of(groups, ranges, index % ranges);
@@ -105,12 +115,24 @@ void CpuProduct::multiply_rows(const CpuLinear& weight, const float* x, std::siz
     task.panel_count = std::min(end_group * step, weight.panel_count) - panel;
     task.columns =
         std::min(task.panel_count * kernels::kPanelColumns, weight.out_features - static_cast<int>(column));
-    task.bias = bias ? bias + column : nullptr;
-    task.y =
-        y + static_cast<std::size_t>(first_rows_[static_cast<std::size_t>(first_tile)]) * y_stride + column;
-    task.y_stride = y_stride;
+    task.bias = out.bias ? out.bias + column : nullptr;
     task.scratch = scratch_.floats() + static_cast<std::size_t>(thread) * scratch_floats;
+    float* const rows_out =
+        out.y + static_cast<std::size_t>(first_rows_[static_cast<std::size_t>(first_tile)]) * out.y_stride;
+    if (!out.is_swiglu) {
+      task.y = rows_out + column;
+      task.y_stride = out.y_stride;
+      kernels::linear(set_, task);
+      return;
+    }
+    task.y = gate_up_.floats() + static_cast<std::size_t>(thread) * gate_up_floats;
+    task.y_stride = static_cast<std::size_t>(task.columns);
     kernels::linear(set_, task);
+    std::size_t row = 0;
+    for (int t = first_tile; t < end_tile; ++t)
+      for (const std::size_t end = row + static_cast<std::size_t>(task.tiles[t - first_tile].rows); row < end; ++row)
+        kernels::swiglu(set_, task.y + row * task.y_stride, task.y_stride / 2,
+                        rows_out + row * out.y_stride + column / 2);
   });
 }
 

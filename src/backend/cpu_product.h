@@ -16,20 +16,38 @@ class CpuProduct {
 
   /// y[r] = W x[r] (+ bias, if not null) for `rows` rows, `x_stride` and `y_stride` floats apart.
   void multiply(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
-                const float* bias, float* y, std::size_t y_stride);
+                const float* bias, float* y, std::size_t y_stride) {
+    multiply(weight, x, x_stride, rows, {bias, y, y_stride, false});
+  }
+
+  /// y[r] = swiglu (elementwise.h) of W x[r] (+ bias), which does not go through memory.
+  void multiply_swiglu(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
+                       const float* bias, float* y, std::size_t y_stride) {
+    multiply(weight, x, x_stride, rows, {bias, y, y_stride, true});
+  }
 
  private:
+  struct Output {
+    const float* bias;  ///< or null
+    float* y;
+    std::size_t y_stride;
+    bool is_swiglu;
+  };
+
+  void multiply(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
+                const Output& out);
   void multiply_rows(const CpuLinear& weight, const float* x, std::size_t x_stride, std::int32_t rows,
-                     const float* bias, float* y, std::size_t y_stride);
+                     const Output& out);
   /// Cuts rows of x into tiles_ and packs them.
   void pack(const float* x, std::size_t x_stride, std::int32_t rows, std::int32_t k);
 
   kernels::InstructionSet set_;
   ThreadPool& pool_;
   std::vector<kernels::RowTile> tiles_;
-  std::vector<std::int32_t> first_rows_;  ///< of each tile
+  std::vector<std::int32_t> first_rows_;        ///< of each tile
+  std::vector<std::size_t> first_packed_;       ///< where it lies in packed_rows_, in floats
   Buffer packed_rows_;
-  Buffer scratch_;  ///< of each thread in turn
+  Buffer scratch_, gate_up_;  ///< of each thread in turn
 };
 
 }  // namespace assize::backend

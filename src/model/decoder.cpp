@@ -78,15 +78,15 @@ Decoder::Layer Decoder::load_layer(std::int32_t index, Weights& weights) {
   layer.output = backend_.pack_rows(*output, bias("self_attn.o_proj", H, config_.output_bias));
 
   const auto part = backend::shard_range(I, backend_.group().rank(), backend_.group().size());
-  const LinearPart gate_up[] = {{weight("mlp.gate_proj", I, H), nullptr, part.begin, part.end},
-                                {weight("mlp.up_proj", I, H), nullptr, part.begin, part.end}};
-  layer.gate_up = backend_.pack_columns(gate_up);
+  const LinearPart gate{weight("mlp.gate_proj", I, H), nullptr, part.begin, part.end},
+      up{weight("mlp.up_proj", I, H), nullptr, part.begin, part.end};
+  layer.gate_up = backend_.pack_gated(gate, up);
 
   const auto* down = weight("mlp.down_proj", H, I);
   layer.down = backend_.pack_rows(*down, nullptr);
 
   for (const LinearPart& packed : qkv) weights.release(*packed.weight);
-  for (const LinearPart& packed : gate_up) weights.release(*packed.weight);
+  for (const LinearPart& packed : {gate, up}) weights.release(*packed.weight);
   weights.release(*output);
   weights.release(*down);
   return layer;
@@ -148,9 +148,8 @@ void Decoder::forward(const StepPlan& plan, backend::Activation embeddings,
     backend_.linear(*layer.output, attended_, T, delta_);                          // [T, H]
     backend_.add_rms_norm(h_, delta_, *layer.mlp_norm, epsilon, T, z_);
 
-    backend_.linear(*layer.gate_up, z_, T, gate_up_);  // gate | up [T, 2 I]
-    backend_.swiglu(gate_up_, T, act_);                // [T, I]
-    backend_.linear(*layer.down, act_, T, delta_);     // [T, H]
+    backend_.linear_swiglu(*layer.gate_up, z_, T, gate_up_, act_);  // [T, I]
+    backend_.linear(*layer.down, act_, T, delta_);                  // [T, H]
     backend_.add_rms_norm(h_, delta_, *layers_[i + 1].attention_norm, epsilon, T, z_);
   }
 
@@ -168,8 +167,7 @@ void Decoder::forward(const StepPlan& plan, backend::Activation embeddings,
   backend_.gather_rows(h_, sample_rows_, last_h_);                // [S, H]
   backend_.linear(*layer.output, last_attended_, S, delta_);
   backend_.add_rms_norm(last_h_, delta_, *layer.mlp_norm, epsilon, S, z_);
-  backend_.linear(*layer.gate_up, z_, S, gate_up_);
-  backend_.swiglu(gate_up_, S, act_);
+  backend_.linear_swiglu(*layer.gate_up, z_, S, gate_up_, act_);
   backend_.linear(*layer.down, act_, S, delta_);
   backend_.add_rms_norm(last_h_, delta_, *final_norm_, epsilon, S, last_);
   backend_.sample(*head_, last_, samples_, results);

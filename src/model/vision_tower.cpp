@@ -15,19 +15,19 @@ namespace {
 constexpr float epsilon = 1e-6f;  // fixed in the reference implementation
 constexpr std::int32_t channels = 3;
 
-/// A linear layer with bias, whole on every rank: rows of one or more weights stacked, each [rows, columns].
-std::unique_ptr<backend::Linear> pack(backend::Backend& backend, Weights& weights,
-                                      const std::vector<std::string>& names, std::int64_t rows,
-                                      std::int64_t columns) {
-  std::vector<LinearPart> parts;
-  for (const std::string& name : names) {
-    parts.push_back({&weights.require(name + ".weight", {rows, columns}),
-                     &weights.require(name + ".bias", {rows}), 0, rows});
-  }
-  auto packed = backend.pack_columns(parts);
-  for (const LinearPart& part : parts) weights.release(*part.weight);
+/// Weight [rows, columns] and bias of a linear layer, whole on every rank.
+LinearPart whole_layer(Weights& weights, const std::string& name, std::int64_t rows, std::int64_t columns) {
+  return {&weights.require(name + ".weight", {rows, columns}), &weights.require(name + ".bias", {rows}), 0, rows};
+}
+
+std::unique_ptr<backend::Linear> pack(backend::Backend& backend, Weights& weights, const std::string& name,
+                                      std::int64_t rows, std::int64_t columns) {
+  const LinearPart part = whole_layer(weights, name, rows, columns);
+  auto packed = backend.pack_columns({&part, 1});
+  weights.release(*part.weight);
   return packed;
 }
+
 }  // namespace
 
 VisionTower::VisionTower(const VisionConfig& config, Weights& weights, const ModelLimits& limits,
@@ -49,8 +49,8 @@ VisionTower::VisionTower(const VisionConfig& config, Weights& weights, const Mod
 
   const std::int64_t merged = D * config.merge_size * config.merge_size;
   merger_norm_ = backend.upload_vector(weights.require("visual.merger.ln_q.weight", {D}));
-  merger_in_ = pack(backend, weights, {"visual.merger.mlp.0"}, merged, merged);
-  merger_out_ = pack(backend, weights, {"visual.merger.mlp.2"}, config.out_hidden, merged);
+  merger_in_ = pack(backend, weights, "visual.merger.mlp.0", merged, merged);
+  merger_out_ = pack(backend, weights, "visual.merger.mlp.2", config.out_hidden, merged);
 
   h_ = backend.allocate(patches_, config.hidden);
   z_ = backend.allocate(patches_, config.hidden);
@@ -68,10 +68,13 @@ VisionTower::Block VisionTower::load_block(std::int32_t index, Weights& weights)
   Block block;
   block.attention_norm = backend_.upload_vector(weights.require(name + "norm1.weight", {D}));
   block.mlp_norm = backend_.upload_vector(weights.require(name + "norm2.weight", {D}));
-  block.qkv = pack(backend_, weights, {name + "attn.qkv"}, 3 * D, D);
-  block.output = pack(backend_, weights, {name + "attn.proj"}, D, D);
-  block.gate_up = pack(backend_, weights, {name + "mlp.gate_proj", name + "mlp.up_proj"}, I, D);
-  block.down = pack(backend_, weights, {name + "mlp.down_proj"}, D, I);
+  block.qkv = pack(backend_, weights, name + "attn.qkv", 3 * D, D);
+  block.output = pack(backend_, weights, name + "attn.proj", D, D);
+  const LinearPart gate = whole_layer(weights, name + "mlp.gate_proj", I, D),
+                   up = whole_layer(weights, name + "mlp.up_proj", I, D);
+  block.gate_up = backend_.pack_gated(gate, up);
+  for (const LinearPart& packed : {gate, up}) weights.release(*packed.weight);
+  block.down = pack(backend_, weights, name + "mlp.down_proj", D, I);
   const auto& full = config_.full_attention_blocks;
   block.full_attention = std::find(full.begin(), full.end(), index) != full.end();
   return block;
@@ -128,8 +131,7 @@ void VisionTower::encode(const media::ImagePatches& image, Activation embeddings
     backend_.linear(*block.output, attended, N, delta_);                            // [N, D]
     backend_.add_rms_norm(h_, delta_, *block.mlp_norm, epsilon, N, z_);
 
-    backend_.linear(*block.gate_up, z_, N, gate_up);  // gate | up [N, 2 I]
-    backend_.swiglu(gate_up, N, act);                 // [N, I]
+    backend_.linear_swiglu(*block.gate_up, z_, N, gate_up, act);  // [N, I]
     backend_.linear(*block.down, act, N, delta_);     // [N, D]
     backend_.add_rms_norm(h_, delta_, next_norm, epsilon, N, z_);
   }

@@ -36,9 +36,9 @@ TEST_CASE("backend: a step that has been run once allocates nothing") {
   const test::Stored down_weight({hidden, inner}, values.uniform(inner * hidden), tensor::DType::bf16);
   const test::Stored norm_weight({hidden}, values.uniform(hidden));
   const LinearPart qkv_part{&qkv_weight.view, nullptr, 0, width},
-      up_part{&up_weight.view, nullptr, 0, 2 * inner};
+      gate_part{&up_weight.view, nullptr, 0, inner}, up_part{&up_weight.view, nullptr, inner, 2 * inner};
   const auto embedding = b->make_embedding(table.view), head = b->pack_head(table.view);
-  const auto qkv_layer = b->pack_columns({&qkv_part, 1}), up = b->pack_columns({&up_part, 1});
+  const auto qkv_layer = b->pack_columns({&qkv_part, 1}), up = b->pack_gated(gate_part, up_part);
   const auto down = b->pack_rows(down_weight.view, nullptr);
   const auto norm = b->upload_vector(norm_weight.view);
   const auto cache = b->make_kv_cache(4, 1, kv_heads, dim);
@@ -78,8 +78,7 @@ TEST_CASE("backend: a step that has been run once allocates nothing") {
     b->rope_and_store(qkv, rows, heads, kv_heads, dim, rope, positions, slots, *cache, 0);
     b->attention(qkv, heads, kv_heads, dim, plan, *cache, 0, y);
     b->add_rms_norm(x, y, *norm, 1e-6f, rows, y);
-    b->linear(*up, y, rows, gate_up);
-    b->swiglu(gate_up, rows, act);
+    b->linear_swiglu(*up, y, rows, gate_up, act);
     b->linear(*down, act, rows, y);
     b->gelu(y, rows);
     b->vision_attention(vision, rows, heads, dim, angles, ends, y);

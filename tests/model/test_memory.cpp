@@ -28,6 +28,9 @@ class CountingBackend final : public backend::Backend {
                                                   std::int32_t) override {
     return std::make_unique<backend::KvCache>();
   }
+  std::unique_ptr<backend::Linear> pack_gated(const backend::LinearPart&, const backend::LinearPart&) override {
+    return linear();
+  }
   std::unique_ptr<backend::Linear> pack_columns(std::span<const backend::LinearPart>) override {
     return linear();
   }
@@ -49,7 +52,8 @@ class CountingBackend final : public backend::Backend {
   void add_rms_norm(backend::Activation, backend::Activation, const backend::Vector&, float, std::int32_t,
                     backend::Activation) override {}
   void add(backend::Activation, backend::Activation, std::int32_t) override {}
-  void swiglu(backend::Activation, std::int32_t, backend::Activation) override {}
+  void linear_swiglu(const backend::Linear&, backend::Activation, std::int32_t, backend::Activation,
+                     backend::Activation) override {}
   void gelu(backend::Activation, std::int32_t) override {}
   void rope_and_store(backend::Activation, std::int32_t, std::int32_t, std::int32_t, std::int32_t,
                       const backend::Rope&, std::span<const std::int32_t>, std::span<const std::int32_t>,

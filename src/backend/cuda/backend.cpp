@@ -95,6 +95,11 @@ class CudaBackend final : public Backend {
     return linear;
   }
 
+  std::unique_ptr<Linear> pack_gated(const LinearPart& gate, const LinearPart& up) override {
+    const LinearPart parts[] = {gate, up};
+    return pack_columns(parts);
+  }
+
   std::unique_ptr<Linear> pack_rows(const tensor::TensorView& weight, const tensor::TensorView* bias) override {
     const std::int64_t in = weight.shape.size() == 2 ? weight.shape[1] : 0;
     const ShardRange own = shard_range(in, group_.rank(), group_.size());
@@ -183,8 +188,9 @@ class CudaBackend final : public Backend {
     ASSIZE_LAUNCH(k::add(values(residual), values(delta), std::int64_t{rows} * residual.cols, queue_.kernels()));
   }
 
-  void swiglu(Activation gate_up, std::int32_t rows, Activation out) override {
-    ASSIZE_LAUNCH(k::swiglu(values(gate_up), rows, gate_up.cols / 2, values(out), queue_.kernels()));
+  void linear_swiglu(const Linear& gated, Activation x, std::int32_t rows, Activation product, Activation out) override {
+    linear(gated, x, rows, product);
+    ASSIZE_LAUNCH(k::swiglu(values(product), rows, product.cols / 2, values(out), queue_.kernels()));
   }
 
   void gelu(Activation x, std::int32_t rows) override {
