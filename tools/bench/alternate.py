@@ -22,19 +22,19 @@ def run_job(program, job, settings):
         return json.loads((Path(folder) / "out/metrics.json").read_text())["runs"][0]
 
 
-def instructions(program, job, settings):
-    """Instructions of the worker (prompts, pictures, steps; neither start nor coordinator) under callgrind, in millions."""
+def instructions(program, row):
+    """Instructions of the steps of one row of bench_engine under callgrind, in millions: the same each time."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", "--toggle-collect=assize::cluster::run_worker*",
-                   f"--callgrind-out-file={folder}/callgrind", str(program), "run", str(job),
-                   "--set", f"output={folder}/out", "--set", "parallel.threads=1"]
-        for setting in settings:
-            command += ["--set", setting]
+        command = ["valgrind", "--tool=callgrind", "--toggle-collect=assize::bench::run_to_end*",
+                   f"--callgrind-out-file={folder}/callgrind", str(program), f"--benchmark_filter=^{row}$", "--benchmark_min_time=0"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
-        totals = [line for line in (Path(folder) / "callgrind").read_text().splitlines() if line.startswith(("summary:", "totals:"))]
-        return int(totals[-1].split()[1]) / 1e6
+        totals = [line for line in (Path(folder) / "callgrind").read_text().splitlines() if line.startswith("totals:")]
+        counted = int(totals[-1].split()[1]) if totals else 0
+        if counted == 0:
+            sys.exit(f"{' '.join(command)}\ncounted nothing: is there such a row, and valgrind's callgrind knows this CPU's instructions?")
+        return counted / 1e6
 
 
 def alternate(measures, repeats):
