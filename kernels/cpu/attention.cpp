@@ -22,12 +22,8 @@ inline constexpr int kTileRows = 6;
 /// Vectors across of a tile: more of them where there are few rows, because an accumulator waits for itself.
 constexpr int tile_vectors(int rows) { return HWY_TARGET == HWY_AVX3 ? 4 : rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
 
-/// Floats from row to row of scores, and of queries and values: an odd number of cache lines, so that neighbouring rows
-/// lie in different sets of the cache.
-inline constexpr std::size_t kScoreStride = kKvChunkTokens + 16, kDimStride = kMaxHeadDim + 16;
-
-/// k of a step of a product's loop; floats of a cache line.
-inline constexpr int kStepK = 4, kLine = 16;
+/// k of a step of a product's loop.
+inline constexpr int kStepK = 4;
 
 enum class Start { zero, stored };
 
@@ -43,9 +39,9 @@ struct Stream {
   HWY_INLINE HWY_ATTR void ask(int count) {
     for (; count > 0; --count) {
       __builtin_prefetch(next, 0, 2);
-      next += kLine;
+      next += kLineFloats;
       if (--row_left == 0) {
-        next += kKvBlockTokens - row_lines * kLine;
+        next += kKvBlockTokens - row_lines * kLineFloats;
         row_left = row_lines;
       }
     }
@@ -203,8 +199,8 @@ enum class Half { keys, values };
 
 /// The lines of one half of a block whose first `keys` entries are seen.
 HWY_ATTR Stream half_stream(const float* block, Half half, int keys, int head_dim) {
-  if (half == Half::values) return {block + kKvBlockTokens * head_dim, keys * head_dim / kLine, 0, kKvBlockTokens / kLine, kKvBlockTokens / kLine};
-  const int row_lines = (keys + kLine - 1) / kLine;
+  if (half == Half::values) return {block + kKvBlockTokens * head_dim, keys * head_dim / kLineFloats, 0, kKvBlockTokens / kLineFloats, kKvBlockTokens / kLineFloats};
+  const int row_lines = (keys + kLineFloats - 1) / kLineFloats;
   return {block, head_dim * row_lines, 0, row_lines, row_lines};
 }
 

@@ -15,6 +15,11 @@ inline constexpr int kKvChunkTokens = 512;
 inline constexpr int kMaxHeadDim = 256;
 /// Query rows of one task at most.
 inline constexpr int kMaxAttentionRows = 48;
+/// Floats of a cache line: the keys of so many tokens share lines in a block, so one thread should write them.
+inline constexpr int kLineFloats = 16;
+/// Floats from row to row of a task's scores, and of its queries and values: an odd number of cache lines, so that
+/// neighbouring rows lie in different sets of the cache.
+inline constexpr std::size_t kScoreStride = kKvChunkTokens + kLineFloats, kDimStride = kMaxHeadDim + kLineFloats;
 
 constexpr std::size_t kv_block_floats(int head_dim) {
   return std::size_t{2} * kKvBlockTokens * static_cast<std::size_t>(head_dim);
@@ -26,9 +31,6 @@ inline void store_kv(float* block, int entry, const float* key, const float* val
   float* values = block + kKvBlockTokens * head_dim + entry * head_dim;
   for (int i = 0; i < head_dim; ++i) values[i] = value[i];
 }
-
-/// Floats of a cache line: the keys of so many tokens share lines in a block, so one thread should write them.
-inline constexpr int kLineFloats = 16;
 
 /// Asks for what store_kv will write, into the second-level cache.
 inline void prefetch_kv(const float* block, int entry, int head_dim) {
@@ -52,13 +54,13 @@ struct AttentionTask {
   const float* cache = nullptr;        ///< block b of this kv head is at cache + b * block_stride
   std::size_t block_stride = 0;
   int head_dim = 0;  ///< a multiple of 16, up to kMaxHeadDim
-  float scale = 0;
+  float scale = 0;   ///< of the scores, above 0
   const float* after = nullptr;  ///< block that will be read after the task, to have it in the cache by then, or null
 };
 
 /// Floats of scratch memory one call of `attention` uses, 64-byte aligned.
 inline constexpr std::size_t kAttentionScratchFloats =
-    std::size_t{kMaxAttentionRows} * (kKvChunkTokens + 16 + 3 * (kMaxHeadDim + 16));
+    std::size_t{kMaxAttentionRows} * (kScoreStride + 3 * kDimStride);
 
 /// out = softmax(q K^T scale) V for each row. The arithmetic of a row is its own: score = fused multiply-add
 /// over head_dim in order, times scale; per chunk of 512 keys the maximum, e^(score - maximum), their sum in

@@ -43,26 +43,24 @@ void CpuProduct::multiply(const CpuLinear& weight, const float* x, std::size_t x
 void CpuProduct::pack(const float* x, std::size_t x_stride, std::int32_t rows, std::int32_t k) {
   tiles_.clear();
   first_rows_.clear();
-  first_packed_.clear();
-  std::size_t floats = 0;
   for (std::int32_t first = 0; first < rows; first += tiles_.back().rows) {
     kernels::RowTile tile;
     tile.rows = kernels::next_tile_rows(set_, rows - first, &tile.padded_rows);
     tiles_.push_back(tile);
     first_rows_.push_back(first);
-    first_packed_.push_back(floats);
-    floats += static_cast<std::size_t>(tile.padded_rows) * static_cast<std::size_t>(k);
   }
   if (rows == 1) {
     tiles_[0].x = x;
     return;
   }
-  packed_rows_.reserve(floats * sizeof(float));
+  const auto row_floats = static_cast<std::size_t>(k);
+  packed_rows_.reserve(static_cast<std::size_t>(first_rows_.back() + tiles_.back().padded_rows) * row_floats * sizeof(float));
   pool_.run(static_cast<int>(tiles_.size()), [&](int t, int) {
     const auto index = static_cast<std::size_t>(t);
     auto& tile = tiles_[index];
-    float* const packed = packed_rows_.floats() + first_packed_[index];
-    kernels::pack_rows(x + static_cast<std::size_t>(first_rows_[index]) * x_stride, x_stride, tile.rows,
+    const auto first_row = static_cast<std::size_t>(first_rows_[index]);
+    float* const packed = packed_rows_.floats() + first_row * row_floats;
+    kernels::pack_rows(x + first_row * x_stride, x_stride, tile.rows,
                        tile.padded_rows, k, packed);
     tile.x = packed;
   });
@@ -128,11 +126,11 @@ void CpuProduct::multiply_rows(const CpuLinear& weight, const float* x, std::siz
     task.y = gate_up_.floats() + static_cast<std::size_t>(thread) * gate_up_floats;
     task.y_stride = static_cast<std::size_t>(task.columns);
     kernels::linear(set_, task);
-    std::size_t row = 0;
-    for (int t = first_tile; t < end_tile; ++t)
-      for (const std::size_t end = row + static_cast<std::size_t>(task.tiles[t - first_tile].rows); row < end; ++row)
-        kernels::swiglu(set_, task.y + row * task.y_stride, task.y_stride / 2,
-                        rows_out + row * out.y_stride + column / 2);
+    const auto last_tile = static_cast<std::size_t>(end_tile) - 1;
+    const auto task_rows = static_cast<std::size_t>(first_rows_[last_tile] + tiles_[last_tile].rows -
+                                                    first_rows_[static_cast<std::size_t>(first_tile)]);
+    for (std::size_t row = 0; row < task_rows; ++row)
+      kernels::swiglu(set_, task.y + row * task.y_stride, task.y_stride / 2, rows_out + row * out.y_stride + column / 2);
   });
 }
 

@@ -44,9 +44,8 @@ class CpuProduct {
   kernels::InstructionSet set_;
   ThreadPool& pool_;
   std::vector<kernels::RowTile> tiles_;
-  std::vector<std::int32_t> first_rows_;        ///< of each tile
-  std::vector<std::size_t> first_packed_;       ///< where it lies in packed_rows_, in floats
-  Buffer packed_rows_;
+  std::vector<std::int32_t> first_rows_;  ///< of each tile
+  Buffer packed_rows_;                    ///< tile after tile; only the last one may be padded
   Buffer scratch_, gate_up_;  ///< of each thread in turn
 };
 

@@ -132,7 +132,7 @@ void VisionTower::encode(const media::ImagePatches& image, Activation embeddings
     backend_.add_rms_norm(h_, delta_, *block.mlp_norm, epsilon, N, z_);
 
     backend_.linear_swiglu(*block.gate_up, z_, N, gate_up, act);  // [N, I]
-    backend_.linear(*block.down, act, N, delta_);     // [N, D]
+    backend_.linear(*block.down, act, N, delta_);                 // [N, D]
     backend_.add_rms_norm(h_, delta_, next_norm, epsilon, N, z_);
   }
 

@@ -141,27 +141,32 @@ TEST_CASE("linear: every element against a double reference; the same bits on ev
 
 TEST_CASE(
     "linear: the order of the sum is fixed: one accumulator over k, quarters (0 + 1) + (2 + 3), then bias") {
-  const int k = 37, n = 21;
+  // Several blocks of k in each quarter, too; one row and more than a tile of them.
+  const auto k = GENERATE(37, 5603), rows = GENERATE(1, 9, 40);
+  const int n = 21;
   const Matrix w(WeightType::bf16, n, k, 9);
   test::Values values(4);
-  const auto x = values.uniform(k), bias = values.uniform(n);
+  const auto one = values.uniform(static_cast<std::size_t>(k)), bias = values.uniform(n);
+  std::vector<float> x;
+  for (int r = 0; r < rows; ++r) x.insert(x.end(), one.begin(), one.end());
   for (const int count : {1, 2, 4}) {
     const auto segments = cut(k, count);
-    std::vector<float> expected;
+    std::vector<float> expected_row, expected;
     for (int c = 0; c < n; ++c) {
       float sums[4] = {};
       int i = 0;
       for (int s = 0; s < count; ++s)
         for (int end = i + segments.length[s]; i < end; ++i)
           sums[s] =
-              std::fma(x[static_cast<std::size_t>(i)], w.exact[static_cast<std::size_t>(c * k + i)], sums[s]);
+              std::fma(one[static_cast<std::size_t>(i)], w.exact[static_cast<std::size_t>(c * k + i)], sums[s]);
       const float sum = count == 1   ? sums[0]
                         : count == 2 ? sums[0] + sums[1]
                                      : (sums[0] + sums[1]) + (sums[2] + sums[3]);
-      expected.push_back(sum + bias[static_cast<std::size_t>(c)]);
+      expected_row.push_back(sum + bias[static_cast<std::size_t>(c)]);
     }
+    for (int r = 0; r < rows; ++r) expected.insert(expected.end(), expected_row.begin(), expected_row.end());
     for (const auto set : test::instruction_sets())
-      CHECK(test::same_bits(run(set, w, segments, x, 1, bias.data()), expected));
+      CHECK(test::same_bits(run(set, w, segments, x, rows, bias.data()), expected));
   }
 }
 
