@@ -23,9 +23,9 @@ def run_job(program, job, settings):
 
 
 def instructions(program, row):
-    """Instructions of the steps of one row of bench_engine under callgrind, in millions: the same each time."""
+    """Instructions of the engine in one row of bench_engine under callgrind, in millions: the same each time."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", "--toggle-collect=assize::bench::run_to_end*",
+        command = ["valgrind", "--tool=callgrind", "--toggle-collect=assize::bench::answer_all*",
                    f"--callgrind-out-file={folder}/callgrind", str(program), f"--benchmark_filter=^{row}$", "--benchmark_min_time=0"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:

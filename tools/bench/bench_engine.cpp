@@ -10,8 +10,10 @@
 
 namespace assize::bench {
 
-/// Runs `engine` until nothing is left. A function of its own, with this name: callgrind counts what is inside it.
-__attribute__((noinline)) void run_to_end(engine::Engine& engine, std::vector<engine::Generation>& finished) {
+/// Has `engine` answer `calls`. A function of its own, with this name: callgrind counts what is inside it.
+__attribute__((noinline)) void answer_all(engine::Engine& engine, const std::vector<engine::Call>& calls,
+                                          std::vector<engine::Generation>& finished) {
+  engine.submit(calls);
   while (engine.step(finished)) {
   }
 }
@@ -88,9 +90,8 @@ void run(benchmark::State& state, Workload workload, bool engine::EngineSettings
     state.PauseTiming();
     finished.clear();
     const auto engine = engine::make_engine(*model, tokenizer, settings);
-    engine->submit(work);
     state.ResumeTiming();
-    run_to_end(*engine, finished);
+    answer_all(*engine, work, finished);
   }
   for (const engine::Generation& generation : finished)
     if (generation.finish != engine::FinishReason::length) state.SkipWithError("a call ended early");
