@@ -21,7 +21,7 @@ __attribute__((noinline)) void answer_all(engine::Engine& engine, const std::vec
 namespace {
 
 constexpr const char* kJudge = ASSIZE_BENCH_JUDGE;
-constexpr std::int32_t kGroups = 4, kPromptTokens = 48, kCommonTokens = 32, kOutputTokens = 8, kVotes = 5, kSide = 56;
+constexpr std::int32_t kGroups = 2, kPromptTokens = 160, kCommonTokens = 96, kOutputTokens = 8, kVotes = 5, kSide = 56;
 constexpr std::int32_t kTextIds = 400;  ///< ids below are those of text in the shipped judge
 
 enum class Workload { votes, alone };
