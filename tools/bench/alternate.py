@@ -28,7 +28,7 @@ def instructions(program, row):
         command = ["valgrind", "--tool=callgrind", "--toggle-collect=assize::bench::answer_all*",
                    f"--callgrind-out-file={folder}/callgrind", str(program), f"--benchmark_filter=^{row}$", "--benchmark_min_time=0"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode != 0:
+        if done.returncode != 0 or "ERROR OCCURRED" in done.stdout:
             sys.exit(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
         totals = [line for line in (Path(folder) / "callgrind").read_text().splitlines() if line.startswith("totals:")]
         counted = int(totals[-1].split()[1]) if totals else 0

@@ -50,7 +50,8 @@ std::vector<engine::Call> calls(Workload workload, const model::ModelConfig& con
       Noise common{7}, own{static_cast<std::uint32_t>(100 + 2 * group + order)};
       for (std::int32_t i = 0; i < kPromptTokens; ++i)
         ids.push_back(static_cast<std::int32_t>((shares && i < kCommonTokens ? common : own).next() % kTextIds));
-      ids.insert(ids.begin() + kCommonTokens, {config.vision_start_token_id, config.image_token_id});
+      // Behind what the orders have of their own, so that no shared prefix has the picture in it.
+      ids.insert(ids.end() - 1, {config.vision_start_token_id, config.image_token_id});
       const auto input = std::make_shared<const model::ModelInput>(engine::build_input(config, ids, {shown}));
       for (std::int32_t vote = 0; vote < (shares ? kVotes : 1); ++vote) {
         engine::Call call;
@@ -94,7 +95,8 @@ void run(benchmark::State& state, Workload workload, bool engine::EngineSettings
     answer_all(*engine, work, finished);
   }
   for (const engine::Generation& generation : finished)
-    if (generation.finish != engine::FinishReason::length) state.SkipWithError("a call ended early");
+    if (generation.finish != engine::FinishReason::length)
+      state.SkipWithError(("a call ended early: " + generation.error).c_str());
 }
 
 const int registered = [] {
